@@ -1,0 +1,88 @@
+//! A store in a directory of this machine.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::{FetchError, FetchErrorKind, Source};
+
+/// Reads objects below a directory.
+#[derive(Clone, Debug)]
+pub struct DirectorySource {
+    root: PathBuf,
+}
+
+impl DirectorySource {
+    /// The store in `root`: the directory the index lies in.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+}
+
+impl Source for DirectorySource {
+    fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
+        let path = self.root.join(object);
+        let read = |buffer: &mut Vec<u8>| -> io::Result<()> {
+            let file = File::open(&path)?;
+            // The length is compared before the buffer is made: a range may come from a hostile index.
+            let len = file.metadata()?.len();
+            if range.end > len {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            buffer.clear();
+            buffer
+                .resize(usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?, 0);
+            file.read_exact_at(buffer, range.start)
+        };
+        read(buffer).map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound => FetchErrorKind::Missing,
+                io::ErrorKind::UnexpectedEof => FetchErrorKind::Short,
+                _ => FetchErrorKind::Io(error),
+            };
+            FetchError { location: path.display().to_string(), range: range.clone(), kind }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, DirectorySource) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut file = File::create(directory.path().join("object")).expect("a file");
+        io::Write::write_all(&mut file, b"0123456789").expect("written");
+        let source = DirectorySource::new(directory.path());
+        (directory, source)
+    }
+
+    #[test]
+    fn exactly_the_range_is_read() {
+        let (_directory, source) = store();
+        let mut buffer = b"old".to_vec();
+        source.read("object", 3..7, &mut buffer).expect("readable");
+        assert_eq!(buffer, b"3456");
+        source.read("object", 10..10, &mut buffer).expect("readable");
+        assert_eq!(buffer, b"");
+    }
+
+    #[test]
+    fn an_object_that_ends_too_early_is_short_and_nothing_is_allocated_for_it() {
+        let (_directory, source) = store();
+        let mut buffer = Vec::new();
+        let error = source.read("object", 5..u64::MAX, &mut buffer).expect_err("too long");
+        assert!(matches!(error.kind, FetchErrorKind::Short), "{error:?}");
+        assert_eq!(buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn a_missing_object_is_told_by_its_path() {
+        let (_directory, source) = store();
+        let error = source.read("packs/none.pack", 0..1, &mut Vec::new()).expect_err("missing");
+        assert!(matches!(error.kind, FetchErrorKind::Missing));
+        assert!(error.to_string().ends_with("packs/none.pack is missing"), "{error}");
+    }
+}

@@ -1,6 +1,6 @@
 """Every set there is, and the names a user may ask for."""
 
-from . import kernel, wheels
+from . import debian_image, debian_tree, kernel, wheels
 from .shelf import Chain, Refused
 
 _ALL = [
@@ -18,6 +18,29 @@ _ALL = [
         "tar",
         "7 releases of one source tree (Django 5.0.7 to 5.1.4), as tar",
         wheels.trees("Django", ["5.0.7", "5.0.8", "5.1", "5.1.1", "5.1.2", "5.1.3", "5.1.4"]),
+    ),
+    Chain(
+        "debian-tree",
+        "bookworm: main, then with updates and security, then with more packages; as tar",
+        debian_tree.make,
+    ),
+    Chain(
+        "debian",
+        "debian-tree as 1 GiB ext4",
+        debian_image.ext4,
+        needs=("debian-tree",),
+    ),
+    Chain(
+        "debian-squashfs",
+        "debian-tree as squashfs, zstd",
+        debian_image.squashfs,
+        needs=("debian-tree",),
+    ),
+    Chain(
+        "debian-erofs",
+        "debian-tree as erofs, not compressed",
+        debian_image.erofs,
+        needs=("debian-tree",),
     ),
 ]
 

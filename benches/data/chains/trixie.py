@@ -5,6 +5,7 @@ reads one and honours SOURCE_DATE_EPOCH. The packages are only unpacked and star
 their own dynamic linker: neither root nor a chroot is needed, and nothing is installed.
 """
 
+import gzip
 import os
 import subprocess
 from pathlib import Path
@@ -41,9 +42,8 @@ class Tools:
         )
 
     def identity(self, package: str) -> str:
-        """`name=version` of one of the packages."""
-        admin = self._home / "var/lib/dpkg"
-        command = ["dpkg-query", f"--admindir={admin}", "--show", "--showformat=${Package}=${Version}"]
-        return subprocess.run(
-            [*command, package], check=True, text=True, stdout=subprocess.PIPE
-        ).stdout
+        """`name=version` of one of the packages, by its own changelog."""
+        changelog = self._home / f"usr/share/doc/{package}/changelog.Debian.gz"
+        with gzip.open(changelog, "rt", encoding="utf-8") as lines:
+            name, version = next(lines).split()[:2]
+        return f"{name}={version.strip('()')}"

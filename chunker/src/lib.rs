@@ -2,8 +2,12 @@
 
 mod cut;
 pub mod gear;
+mod hex;
+mod name;
 mod params;
 mod search;
 
 pub use cut::cut;
+pub use hex::HexError;
+pub use name::Name;
 pub use params::{Params, ParamsError};

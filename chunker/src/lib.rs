@@ -3,6 +3,7 @@
 mod cut;
 pub mod gear;
 mod hex;
+pub mod image;
 mod name;
 mod params;
 mod search;

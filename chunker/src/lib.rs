@@ -1,6 +1,7 @@
 //! Cuts an image into content-defined chunks and names them.
 
 mod cut;
+mod cutter;
 pub mod gear;
 mod hex;
 pub mod image;
@@ -11,6 +12,7 @@ mod search;
 mod zero;
 
 pub use cut::cut;
+pub use cutter::{Cutter, Segment};
 pub use hex::HexError;
 pub use name::Name;
 pub use params::{Params, ParamsError};

@@ -104,10 +104,22 @@ pub const MASKS: [u64; 26] = [
     0xdb37_7757_7000, // 2^25
 ];
 
+/// The hash of a window of zeros, and of any more of them as far as masks can see.
+const ZERO_HASH: u64 = {
+    let mut hash: u64 = 0;
+    let mut bytes = 0;
+    while bytes < WINDOW {
+        hash = (hash << 1).wrapping_add(GEAR[0]);
+        bytes += 1;
+    }
+    hash
+};
+
 const _: () = {
-    let mut index = 0;
+    let mut index = 5;
     while index < MASKS.len() {
         assert!(MASKS[index] >> WINDOW == 0, "a mask must not look beyond the window");
+        assert!(ZERO_HASH & MASKS[index] != 0, "a window of zeros must not allow a cut");
         index += 1;
     }
 };

@@ -83,26 +83,18 @@ impl Params {
 
     /// Length of the chunks into which zeros without end are cut.
     ///
-    /// This is `max`, but for a few parameters with an `avg` below 4096 and a `min` or `avg` placed so that
-    /// the first zeros after it already decide. A chunk that starts where `max` zeros follow has this length,
+    /// This is `max`, but for a few parameters with an `avg` below 4096, under which a window not yet full of
+    /// zeros allows a cut. A chunk that starts where `max` zeros follow has this length,
     /// whatever comes after them.
     pub fn zero_chunk(self) -> u32 {
         let mut hash = Hash::START;
-        for position in self.min..self.max {
-            // Once the window is full of zeros, only a change of the mask can change the answer.
-            let settled = u64::from(position - self.min) >= WINDOW as u64;
-            if !settled {
-                hash = hash.roll(0);
-            }
-            let rule = if position < self.avg { Rule::Small } else { Rule::Large };
-            if hash.clears(self.mask(rule)) {
-                return position;
-            }
-            if settled && rule == Rule::Large {
-                break;
-            }
-        }
-        self.max
+        // A full window of zeros allows no cut, so the first few positions are the only ones to try.
+        let mut tried = (self.min..self.max).take(WINDOW);
+        let decided = tried.find(|&position| {
+            hash = hash.roll(0);
+            hash.clears(self.mask(if position < self.avg { Rule::Small } else { Rule::Large }))
+        });
+        decided.unwrap_or(self.max)
     }
 
     /// The bits that must be clear under `rule`.

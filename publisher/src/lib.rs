@@ -1,1 +1,47 @@
-//! Placeholder.
+//! Turns an image into a published version of a store.
+//!
+//! ```text
+//! image ─ blocks ─┬─ read, hash, scan ─┬─ lines ─┬─ name ─┬─ pack ─ frames ─ packs
+//!                 └─ on all cores      │         └─ cores ┘   └─ compress on all cores
+//!                                      └──────────────── in image order ──────────────── index
+//! ```
+//! Every byte is read once. Results are taken in image order whoever computed them, so the same image, options
+//! and store give the same bytes for any number of threads. Memory is bounded by the number of threads, not by
+//! the image or the store. Packs are durable before the index that names them appears.
+
+mod block;
+mod cutting;
+mod error;
+mod line;
+mod listing;
+mod make;
+mod naming;
+mod options;
+mod ordered;
+mod packing;
+mod previous;
+mod read;
+mod sha;
+mod source;
+
+pub use error::{MakeError, SourceError};
+pub use listing::annotations;
+pub use make::{Outcome, Publisher, Report, Wish};
+pub use options::{DEFAULT_FRAME_LEN, DEFAULT_LEVEL, DEFAULT_PACK_LEN, Options};
+pub use source::Source;
+
+/// Someone who watches a publisher and may stop it.
+pub trait Observer: Sync {
+    /// So many bytes of the image have been read.
+    fn progress(&self, done: u64, total: Option<u64>);
+
+    /// Whether to give up.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+impl Observer for () {
+    fn progress(&self, _: u64, _: Option<u64>) {}
+}

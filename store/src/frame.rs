@@ -100,11 +100,7 @@ impl Compressor {
     /// A frame that would save less than one part in 64 is kept raw: it costs the reader nothing to decode.
     pub fn compress(&mut self, plain: Vec<u8>) -> io::Result<(Vec<u8>, bool)> {
         let packed = self.zstd.compress(&plain)?;
-        if packed.len() < plain.len() - plain.len() / 64 {
-            Ok((packed, false))
-        } else {
-            Ok((plain, true))
-        }
+        if packed.len() < plain.len() - plain.len() / 64 { Ok((packed, false)) } else { Ok((plain, true)) }
     }
 }
 

@@ -13,9 +13,10 @@ pub mod backend;
 mod frame;
 pub mod line;
 mod lookup;
+mod map;
 pub mod pack;
 
-pub use backend::{Backend, Directory, Key, Published, Upload};
+pub use backend::{Backend, Directory, Key, Object, Published, Upload};
 pub use frame::{Compressor, Decoder, Frame, FrameError, MAX_FRAME};
 pub use lookup::{Lookup, PackSlot, Place};
 pub use pack::{PackName, TableError};

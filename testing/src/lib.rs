@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chunk_store::line::Version;
-use chunk_store::{Backend, Key, PackName, Published, Upload};
+use chunk_store::{Backend, Key, Object, PackName, Published, Upload};
 
 /// How long a fault lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,11 @@ impl Backend for Faulty<'_> {
     fn read_at(&self, key: &Key, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         self.step()?;
         self.inner.read_at(key, offset, buffer)
+    }
+
+    fn open(&self, key: &Key, limit: u64) -> io::Result<Object> {
+        self.step()?;
+        self.inner.open(key, limit)
     }
 
     fn packs(&self) -> io::Result<Vec<(PackName, u64)>> {

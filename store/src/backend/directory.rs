@@ -9,8 +9,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{Backend, Key, Published, Upload};
+use super::{Backend, Content, Key, Object, Published, Upload, check_len};
 use crate::line::Version;
+use crate::map;
 use crate::pack::PackName;
 
 /// Held shared by every writer, exclusively by one that cleans up.
@@ -84,6 +85,12 @@ impl Backend for Directory {
 
     fn read_at(&self, key: &Key, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         File::open(self.path(key))?.read_exact_at(buffer, offset)
+    }
+
+    fn open(&self, key: &Key, limit: u64) -> io::Result<Object> {
+        let file = File::open(self.path(key))?;
+        check_len(key, file.metadata()?.len(), limit)?;
+        Ok(Object(Content::Mapped(map::map(&file)?)))
     }
 
     fn packs(&self) -> io::Result<Vec<(PackName, u64)>> {

@@ -63,6 +63,25 @@ pub trait Upload: io::Write + Send {
     fn swap(self: Box<Self>, key: &Key, expected: Option<[u8; 32]>) -> io::Result<Published>;
 }
 
+/// The bytes of an object, read or mapped.
+#[derive(Debug)]
+pub struct Object(Content);
+
+#[derive(Debug)]
+enum Content {
+    Read(Vec<u8>),
+    Mapped(memmap2::Mmap),
+}
+
+impl AsRef<[u8]> for Object {
+    fn as_ref(&self) -> &[u8] {
+        match &self.0 {
+            Content::Read(bytes) => bytes,
+            Content::Mapped(map) => map,
+        }
+    }
+}
+
 /// The objects of a store.
 pub trait Backend: Send + Sync + fmt::Debug {
     /// Starts an object whose name is decided at its end.
@@ -80,17 +99,22 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// All indexes, ascending by name.
     fn indexes(&self) -> io::Result<Vec<Version>>;
 
-    /// Reads a whole object of at most `limit` bytes.
-    fn read(&self, key: &Key, limit: u64) -> io::Result<Vec<u8>> {
+    /// A whole object of at most `limit` bytes.
+    fn open(&self, key: &Key, limit: u64) -> io::Result<Object> {
         let Some(len) = self.len(key)? else {
             return Err(io::Error::new(io::ErrorKind::NotFound, format!("{key} is not in the store")));
         };
-        if len > limit {
-            let message = format!("{key} has {len} bytes, more than the {limit} allowed");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-        }
+        check_len(key, len, limit)?;
         let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
         self.read_at(key, 0, &mut bytes)?;
-        Ok(bytes)
+        Ok(Object(Content::Read(bytes)))
     }
+}
+
+fn check_len(key: &Key, len: u64, limit: u64) -> io::Result<()> {
+    if len <= limit {
+        return Ok(());
+    }
+    let message = format!("{key} has {len} bytes, more than the {limit} allowed");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
 }

@@ -5,10 +5,7 @@
 //! line: name 32 ‖ pack ‖ frame offset ‖ stored ‖ plain × 2 + raw ‖ first ‖ length ‖ H4 of the line (7 × u32)
 //! ```
 //! The file is mapped, not read: a lookup touches a few pages. It is a cache that only this module writes, under
-//! a new name each time; should somebody cut it short while it is mapped, the process dies and the store, whose
-//! objects are published whole, stays as it was. A damaged line is a chunk that is not found.
-
-#![expect(unsafe_code, reason = "mapping a file is unsafe; the module's documentation says why it is sound here")]
+//! a new name each time. A damaged line is a chunk that is not found.
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -20,6 +17,7 @@ use memmap2::Mmap;
 
 use super::{PackSlot, Place};
 use crate::frame::Frame;
+use crate::map;
 use crate::pack::PackName;
 
 const MAGIC: &[u8; 8] = b"chunkrun";
@@ -59,8 +57,7 @@ impl Run {
     /// Opens a run; none if it is not readable or covers no pack that is still there.
     pub(super) fn open(path: PathBuf, slot_of: impl Fn(&PackName, u64) -> Option<PackSlot>) -> Option<Self> {
         let file = File::open(&path).ok()?;
-        // SAFETY: the file is immutable under this name, see the module's documentation.
-        let map = unsafe { Mmap::map(&file) }.ok()?;
+        let map = map::map(&file).ok()?;
         let header = map.get(..HEADER_LEN)?;
         if &header[..8] != MAGIC || read_u32(header, 8) != VERSION {
             return None;
@@ -108,7 +105,8 @@ impl Run {
         let (mut least, mut most) = (0u64, u64::MAX);
         while low < high {
             let span = u128::from(most - least) + 1;
-            let guess = (u128::from(wanted.clamp(least, most) - least) * (high - low) as u128 / span) as usize;
+            let guess =
+                (u128::from(wanted.clamp(least, most) - least) * (high - low) as u128 / span) as usize;
             let probe = low + guess.min(high - low - 1);
             let found = self.line(probe);
             match found[..32].cmp(name.as_bytes()) {

@@ -194,7 +194,10 @@ impl Table {
                 let name = Name::from_bytes(line[..32].try_into().expect("a line has 36 bytes"));
                 let len = read_u32(line, 32);
                 chunks.push(Chunk { name, frame: number, first, len });
-                first = first.checked_add(len).filter(|end| len > 0 && *end <= frame.plain_len).ok_or_else(impossible)?;
+                first = first
+                    .checked_add(len)
+                    .filter(|end| len > 0 && *end <= frame.plain_len)
+                    .ok_or_else(impossible)?;
             }
             if first != frame.plain_len {
                 return Err(impossible());

@@ -21,7 +21,10 @@ pub struct Writer<'b> {
 
 impl std::fmt::Debug for Writer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writer").field("len", &self.len).field("frames", &self.frame_count).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("len", &self.len)
+            .field("frames", &self.frame_count)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,153 @@
+//! A line of versions as a publisher sees it: what is newest, and how a new version becomes it.
+//!
+//! `NAME.cidx` is where publishers meet. It is only ever swapped against the very bytes a publisher has seen, so
+//! of two that publish at once, one starts over and releases stay in order. `NAME@LABEL.cidx` follows; a crash
+//! between the two is mended by the next publisher, before `NAME.cidx` moves on.
+
+use std::io;
+
+use chunk_index::{Index, Word};
+use chunk_store::line::Version;
+use chunk_store::{Backend, Key, Object, Published, Upload};
+
+use crate::error::MakeError;
+
+/// Longest index that is read.
+const INDEX_LIMIT: u64 = 1 << 34;
+
+/// What lies under a line's names.
+pub(crate) struct Line<'b> {
+    backend: &'b dyn Backend,
+    name: Word,
+    /// BLAKE3 of `NAME.cidx` as it was found; none if there is none.
+    seen: Option<[u8; 32]>,
+    newest: Option<Index<Object>>,
+}
+
+impl<'b> Line<'b> {
+    /// Looks at the line `name`.
+    pub(crate) fn open(backend: &'b dyn Backend, name: &Word) -> Result<Self, MakeError> {
+        let mut line = Self { backend, name: name.clone(), seen: None, newest: None };
+        let pointer = line.pointer();
+        if backend.len(&pointer).map_err(MakeError::store("looking for the newest index"))?.is_some() {
+            let object = line.open_object(&pointer)?;
+            line.seen = Some(*blake3::hash(object.as_ref()).as_bytes());
+            line.newest = Index::decode(object).ok();
+        }
+        if line.newest.is_none() {
+            line.newest = line.highest_release()?;
+        }
+        Ok(line)
+    }
+
+    /// The newest version that can be read.
+    pub(crate) fn newest(&self) -> Option<&Index<Object>> {
+        self.newest.as_ref()
+    }
+
+    /// The version with this label, if the label is taken.
+    pub(crate) fn version(&self, label: &Word) -> Result<Option<Index<Object>>, MakeError> {
+        let key = self.key(label);
+        if self.backend.len(&key).map_err(MakeError::store("looking for a version"))?.is_none() {
+            let newest = self.newest.as_ref().filter(|index| index.record().description().label == *label);
+            return Ok(match newest {
+                Some(_) => Some(self.decode(&self.pointer())?),
+                None => None,
+            });
+        }
+        self.decode(&key).map(Some)
+    }
+
+    /// A label that no version has, and the release that goes with it.
+    pub(crate) fn free_release(&self, from: u64) -> Result<(u64, Word), MakeError> {
+        for release in from.. {
+            let label: Word = release.to_string().parse().expect("digits are a word");
+            if self
+                .backend
+                .len(&self.key(&label))
+                .map_err(MakeError::store("looking for a version"))?
+                .is_none()
+            {
+                return Ok((release, label));
+            }
+        }
+        Err(MakeError::Description("the line has run out of releases".to_owned()))
+    }
+
+    /// Key of a version of this line.
+    pub(crate) fn key(&self, label: &Word) -> Key {
+        Key::Index(Version { name: self.name.clone(), label: Some(label.clone()) })
+    }
+
+    /// Key of the line's newest index.
+    pub(crate) fn pointer(&self) -> Key {
+        Key::Index(Version { name: self.name.clone(), label: None })
+    }
+
+    /// Makes the index that `write` writes the line's newest.
+    ///
+    /// A conflict means that somebody else was faster: look at the line again.
+    pub(crate) fn publish(
+        &self,
+        label: &Word,
+        mut write: impl FnMut(&mut dyn Upload) -> io::Result<()>,
+    ) -> Result<Published, MakeError> {
+        self.keep_newest()?;
+        let published = self.upload(&mut write, |upload| upload.swap(&self.pointer(), self.seen))?;
+        if published == Published::Done {
+            self.upload(&mut write, |upload| upload.replace(&self.key(label)))?;
+        }
+        Ok(published)
+    }
+
+    /// Replaces a version's index by one with the same record, which says other places.
+    pub(crate) fn rewrite(
+        &self,
+        version: &Index<Object>,
+        mut write: impl FnMut(&mut dyn Upload) -> io::Result<()>,
+    ) -> Result<(), MakeError> {
+        let label = &version.record().description().label;
+        self.upload(&mut write, |upload| upload.replace(&self.key(label)))?;
+        if self.newest.as_ref().is_some_and(|newest| newest.id() == version.id()) {
+            // A conflict means that the line has moved on, and the new place of this version is known above.
+            let _ = self.upload(&mut write, |upload| upload.swap(&self.pointer(), self.seen))?;
+        }
+        Ok(())
+    }
+
+    fn upload<T>(
+        &self,
+        write: &mut impl FnMut(&mut dyn Upload) -> io::Result<()>,
+        publish: impl FnOnce(Box<dyn Upload + '_>) -> io::Result<T>,
+    ) -> Result<T, MakeError> {
+        let mut upload = self.backend.create().map_err(MakeError::store("starting an index"))?;
+        write(&mut *upload).map_err(MakeError::store("writing an index"))?;
+        publish(upload).map_err(MakeError::store("publishing an index"))
+    }
+
+    /// Makes sure that the newest version can be reached by its label, whatever becomes of `NAME.cidx`.
+    pub(crate) fn keep_newest(&self) -> Result<(), MakeError> {
+        let Some(newest) = &self.newest else { return Ok(()) };
+        let key = self.key(&newest.record().description().label);
+        if self.backend.len(&key).map_err(MakeError::store("looking for a version"))?.is_some() {
+            return Ok(());
+        }
+        self.upload(&mut |out: &mut dyn Upload| out.write_all(newest.bytes()), |upload| upload.replace(&key))
+    }
+
+    /// The version with the highest release, for a line whose newest index is lost or damaged.
+    fn highest_release(&self) -> Result<Option<Index<Object>>, MakeError> {
+        let all = self.backend.indexes().map_err(MakeError::store("listing its indexes"))?;
+        let versions = all.into_iter().filter(|version| version.name == self.name && version.label.is_some());
+        let readable = versions.filter_map(|version| self.decode(&Key::Index(version)).ok());
+        Ok(readable.max_by_key(|index| index.record().description().release))
+    }
+
+    fn decode(&self, key: &Key) -> Result<Index<Object>, MakeError> {
+        Index::decode(self.open_object(key)?).map_err(|error| MakeError::Index { key: key.clone(), error })
+    }
+
+    fn open_object(&self, key: &Key) -> Result<Object, MakeError> {
+        self.backend.open(key, INDEX_LIMIT).map_err(MakeError::store("reading an index"))
+    }
+}

@@ -1,0 +1,145 @@
+//! The last stage: the chunk list, in image order, becomes the index.
+//!
+//! A line waits here until its frame is written and its place is known. Finished leaves go to a temporary file:
+//! they come last in the index, behind parts that are known only at the end.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use chunk_chunker::Params;
+use chunk_chunker::image::BlockHash;
+use chunk_index::{
+    Annotations, Description, FrameRef, Front, Location, Locator, PackRef, Record, ShortName, TreeBuilder,
+};
+use chunk_store::{Lookup, PackSlot, Place, Upload};
+use tempfile::SpooledTempFile;
+
+use crate::error::MakeError;
+use crate::packing::{Packing, Spot};
+
+/// Bytes of leaves that are kept in memory before a file is used.
+const IN_MEMORY: usize = 4 << 20;
+
+pub(crate) struct Listing {
+    tree: TreeBuilder,
+    waiting: VecDeque<(ShortName, u32, Spot)>,
+    leaves: SpooledTempFile,
+    finished: Vec<u8>,
+    /// Packs in the order in which the image first needs them.
+    packs: Vec<PackSlot>,
+    numbers: HashMap<PackSlot, u32>,
+}
+
+/// The parts of an index around the leaves that are kept already.
+pub(crate) struct Sealed {
+    front: Front,
+    last_leaf: Vec<u8>,
+}
+
+impl Sealed {
+    /// What the version is.
+    pub(crate) fn record(&self) -> &Record {
+        &self.front.record
+    }
+}
+
+impl Listing {
+    pub(crate) fn new(params: Params, scratch: &Path) -> Self {
+        Self {
+            tree: TreeBuilder::new(params),
+            waiting: VecDeque::new(),
+            leaves: SpooledTempFile::new_in(IN_MEMORY, scratch),
+            finished: Vec::new(),
+            packs: Vec::new(),
+            numbers: HashMap::new(),
+        }
+    }
+
+    /// Takes the next line and lists those whose turn has come.
+    pub(crate) fn push(
+        &mut self,
+        short: ShortName,
+        len: u32,
+        spot: Spot,
+        packing: &Packing<'_>,
+    ) -> Result<(), MakeError> {
+        self.waiting.push_back((short, len, spot));
+        self.drain(packing)
+    }
+
+    /// Lists the lines whose turn has come.
+    pub(crate) fn drain(&mut self, packing: &Packing<'_>) -> Result<(), MakeError> {
+        while let Some(&(short, len, spot)) = self.waiting.front() {
+            let Ok(place) = packing.resolve(spot, len) else { break };
+            self.waiting.pop_front();
+            let location = place.map(|place| self.locate(&place));
+            self.tree
+                .push(short, len, 1, location, &mut self.finished)
+                .map_err(|error| MakeError::Description(error.to_string()))?;
+        }
+        self.leaves.write_all(&self.finished).map_err(MakeError::store("keeping the chunk list"))?;
+        self.finished.clear();
+        Ok(())
+    }
+
+    /// Completes the index of an image with these block hashes. Can be done again with another description.
+    pub(crate) fn seal(
+        &self,
+        description: Description,
+        blocks: &[BlockHash],
+        lookup: &Lookup,
+    ) -> Result<Sealed, MakeError> {
+        assert!(self.waiting.is_empty(), "the caller lists every line before the end");
+        let impossible = |error: &dyn std::error::Error| MakeError::Description(error.to_string());
+        let pack = |slot: &PackSlot| {
+            let (name, len) = lookup.pack(*slot).expect("a pack is sealed before the list is complete");
+            PackRef { name: *name.as_bytes(), len: u32::try_from(len).expect("no pack exceeds 64 MiB") }
+        };
+        let locator =
+            Locator::new(self.packs.iter().map(pack).collect()).map_err(|error| impossible(&error))?;
+        let mut last_leaf = Vec::new();
+        let front = self.tree.clone().finish(description, &locator, blocks, &mut last_leaf);
+        Ok(Sealed { front: front.map_err(|error| impossible(&error))?, last_leaf })
+    }
+
+    /// Writes a whole index; returns its length.
+    pub(crate) fn write(&mut self, sealed: &Sealed, out: &mut dyn Upload) -> io::Result<u64> {
+        out.write_all(&sealed.front.bytes)?;
+        self.leaves.seek(SeekFrom::Start(0))?;
+        let leaves = io::copy(&mut self.leaves, out)?;
+        out.write_all(&sealed.last_leaf)?;
+        Ok(sealed.front.bytes.len() as u64 + leaves + sealed.last_leaf.len() as u64)
+    }
+
+    fn locate(&mut self, place: &Place) -> Location {
+        let packs = &mut self.packs;
+        let number = *self.numbers.entry(place.pack).or_insert_with(|| {
+            packs.push(place.pack);
+            u32::try_from(packs.len() - 1).expect("slots are 32-bit numbers")
+        });
+        let frame = place.frame;
+        Location {
+            pack: number,
+            frame: FrameRef {
+                offset: frame.offset,
+                stored_len: frame.stored_len,
+                plain_len: frame.plain_len,
+                raw: frame.raw,
+            },
+            first: place.first,
+        }
+    }
+}
+
+/// Annotations from pairs as a command line gives them.
+pub fn annotations<'a>(
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Annotations, MakeError> {
+    let mut annotations = Annotations::default();
+    for (key, value) in pairs {
+        let set = key.parse().and_then(|key| annotations.set(key, value));
+        set.map_err(|error| MakeError::Description(format!("annotation {key:?}: {error}")))?;
+    }
+    Ok(annotations)
+}

@@ -1,0 +1,220 @@
+//! From an image to a version: which one it is, what it is called, and that it can be found.
+
+use std::num::NonZeroU64;
+
+use chunk_index::{Annotations, Description, Index, Record, VersionId, Word};
+use chunk_store::{Backend, Lookup, Object, Published, Upload};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::Observer;
+use crate::error::MakeError;
+use crate::line::Line;
+use crate::options::Options;
+use crate::read::{Image, Tools, read};
+use crate::source::Source;
+
+/// How often to start over when other publishers are faster.
+const TRIES: usize = 64;
+
+/// What a version is to be called.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The line.
+    pub name: Word,
+    /// The version's label; none for the number of the release.
+    pub label: Option<Word>,
+    /// What the record is to carry besides.
+    pub annotations: Annotations,
+}
+
+/// What became of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new version was published.
+    Published,
+    /// The version was there already; nothing was written.
+    Unchanged,
+    /// The version was there, but packs it needs were not: its bytes were stored again.
+    Mended,
+}
+
+/// What was done, in figures.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What became of the image.
+    pub outcome: Outcome,
+    /// The version's id.
+    pub id: VersionId,
+    /// What the version is.
+    pub record: Record,
+    /// Chunks that the store did not have.
+    pub new_chunks: u64,
+    /// Their bytes.
+    pub new_bytes: u64,
+    /// Packs written.
+    pub packs: u64,
+    /// Their bytes.
+    pub pack_bytes: u64,
+    /// Bytes of the version's index.
+    pub index_bytes: u64,
+}
+
+/// Publishes images in one store.
+#[derive(Debug)]
+pub struct Publisher<'b> {
+    backend: &'b dyn Backend,
+    options: Options,
+    lookup: Lookup,
+    pool: ThreadPool,
+}
+
+impl<'b> Publisher<'b> {
+    /// Prepares to publish in `backend`: learns what it holds.
+    pub fn new(backend: &'b dyn Backend, options: Options) -> Result<Self, MakeError> {
+        let lookup = Lookup::open(backend, options.lookup.as_deref());
+        let lookup = lookup.map_err(MakeError::store("learning what it holds"))?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(options.jobs.unwrap_or(0))
+            // A panic is told by the result that never comes.
+            .panic_handler(|_| {})
+            .build()
+            .map_err(|error| MakeError::Store {
+                what: "starting threads",
+                error: std::io::Error::other(error),
+            })?;
+        Ok(Self { backend, options, lookup, pool })
+    }
+
+    /// What the store holds.
+    pub fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+
+    /// Publishes the image that `source` gives.
+    pub fn make(
+        &mut self,
+        mut source: Source,
+        wish: &Wish,
+        observer: &dyn Observer,
+    ) -> Result<Report, MakeError> {
+        let line = Line::open(self.backend, &wish.name)?;
+        let labelled = wish.label.as_ref().map(|label| line.version(label)).transpose()?.flatten();
+        let base = labelled.as_ref().or(line.newest());
+        let base = base.filter(|base| base.record().params() == self.options.params);
+        let tools = Tools {
+            backend: self.backend,
+            options: &self.options,
+            lookup: &mut self.lookup,
+            pool: &self.pool,
+            observer,
+        };
+        let image = read(tools, &mut source, base)?;
+        source.check_unchanged()?;
+        self.lookup.spill();
+        self.settle(line, labelled.as_ref(), image, wish)
+    }
+
+    /// Finds out whether the image is a version already, and publishes it if not.
+    fn settle(
+        &self,
+        mut line: Line<'b>,
+        labelled: Option<&Index<Object>>,
+        mut image: Image,
+        wish: &Wish,
+    ) -> Result<Report, MakeError> {
+        if let Some(version) = labelled {
+            return if self.is_version(&image, version.record(), wish) {
+                self.confirm(&line, version, image)
+            } else {
+                let label = &version.record().description().label;
+                Err(MakeError::LabelTaken { key: line.key(label) })
+            };
+        }
+        for _ in 0..TRIES {
+            if let Some(newest) = line.newest()
+                && wish.label.as_ref().is_none_or(|label| *label == newest.record().description().label)
+                && self.is_version(&image, newest.record(), wish)
+            {
+                return self.confirm(&line, newest, image);
+            }
+            let release = line.newest().map_or(1, |newest| newest.record().description().release.get() + 1);
+            let (release, label) = match &wish.label {
+                Some(label) if line.version(label)?.is_some() => {
+                    return Err(MakeError::LabelTaken { key: line.key(label) });
+                }
+                Some(label) => (release, label.clone()),
+                None => line.free_release(release)?,
+            };
+            let description = Description {
+                line: wish.name.clone(),
+                label,
+                release: NonZeroU64::new(release).expect("one more than a release"),
+                annotations: wish.annotations.clone(),
+                blake3: image.blake3,
+                sha256: image.sha256,
+            };
+            let sealed = image.listing.seal(description, &image.hashes, &self.lookup)?;
+            let mut index_bytes = 0;
+            let write = |out: &mut dyn Upload| {
+                index_bytes = image.listing.write(&sealed, out)?;
+                Ok(())
+            };
+            match line.publish(&sealed.record().description().label, write)? {
+                Published::Done => {
+                    return Ok(report(Outcome::Published, sealed.record(), &image, index_bytes));
+                }
+                Published::Conflict => line = Line::open(self.backend, &wish.name)?,
+            }
+        }
+        Err(MakeError::Contended { key: line.pointer() })
+    }
+
+    /// Whether a record describes this very image in the way that is wished.
+    fn is_version(&self, image: &Image, record: &Record, wish: &Wish) -> bool {
+        let description = record.description();
+        record.params() == self.options.params
+            && record.image_len() == image.len
+            && description.blake3 == image.blake3
+            && description.sha256 == image.sha256
+            && description.annotations == wish.annotations
+    }
+
+    /// The version is there; makes sure that all it needs is.
+    fn confirm(
+        &self,
+        line: &Line<'_>,
+        version: &Index<Object>,
+        mut image: Image,
+    ) -> Result<Report, MakeError> {
+        let whole = version.locator().packs().iter().all(|pack| {
+            let name = chunk_store::PackName::from_bytes(pack.name);
+            self.lookup.slot_of(&name, u64::from(pack.len)).is_some()
+        });
+        if whole {
+            line.keep_newest()?;
+            let index_bytes = version.bytes().len() as u64;
+            return Ok(report(Outcome::Unchanged, version.record(), &image, index_bytes));
+        }
+        let sealed =
+            image.listing.seal(version.record().description().clone(), &image.hashes, &self.lookup)?;
+        let mut index_bytes = 0;
+        line.rewrite(version, |out: &mut dyn Upload| {
+            index_bytes = image.listing.write(&sealed, out)?;
+            Ok(())
+        })?;
+        Ok(report(Outcome::Mended, sealed.record(), &image, index_bytes))
+    }
+}
+
+fn report(outcome: Outcome, record: &Record, image: &Image, index_bytes: u64) -> Report {
+    Report {
+        outcome,
+        id: record.id(),
+        record: record.clone(),
+        new_chunks: image.added.chunks,
+        new_bytes: image.added.plain_bytes,
+        packs: image.added.packs,
+        pack_bytes: image.added.pack_bytes,
+        index_bytes,
+    }
+}

@@ -1,0 +1,223 @@
+//! The pipeline: one pass over an image that finds its chunk list and stores what is new.
+//!
+//! One thread, this one, does what must happen in order and waits for results; the pool does the rest. Queues
+//! between the stages are bounded, so memory depends on the number of threads alone.
+
+use std::ops::Range;
+
+use chunk_chunker::image::{BLOCK, BlockHash, BlockTree, Blocks};
+use chunk_index::{Digest, Index, ShortName};
+use chunk_store::{Backend, Lookup, Object};
+use rayon::ThreadPool;
+
+use crate::Observer;
+use crate::block::{Before, Block, Job, Pool};
+use crate::cutting::Lines;
+use crate::error::{MakeError, SourceError};
+use crate::listing::Listing;
+use crate::naming::{Batch, Held, Named, NamedChunk, NamedLine};
+use crate::options::Options;
+use crate::ordered::Ordered;
+use crate::packing::{Added, Packing, Spot};
+use crate::previous::{self, Previous};
+use crate::sha::Sha;
+use crate::source::Source;
+
+/// Longest image.
+const IMAGE_LIMIT: u64 = 1 << 48;
+/// Most jobs waiting in one stage, however many threads there are.
+const DEEPEST: usize = 32;
+
+/// What reading an image found out.
+pub(crate) struct Image {
+    pub(crate) len: u64,
+    pub(crate) blake3: Digest,
+    pub(crate) sha256: Option<Digest>,
+    /// Hashes of the blocks that are not silent.
+    pub(crate) hashes: Vec<BlockHash>,
+    pub(crate) listing: Listing,
+    pub(crate) added: Added,
+}
+
+/// What the pipeline works with.
+pub(crate) struct Tools<'b> {
+    pub(crate) backend: &'b dyn Backend,
+    pub(crate) options: &'b Options,
+    pub(crate) lookup: &'b mut Lookup,
+    pub(crate) pool: &'b ThreadPool,
+    pub(crate) observer: &'b dyn Observer,
+}
+
+/// Reads an image once, copying what it shares with `previous`.
+pub(crate) fn read(
+    Tools { backend, options, lookup, pool, observer }: Tools<'_>,
+    source: &mut Source,
+    previous: Option<&Index<Object>>,
+) -> Result<Image, MakeError> {
+    let copied = previous.and_then(|index| Previous::new(index, lookup));
+    let befores = previous.filter(|_| copied.is_some()).map(previous::blocks);
+    let depth = (pool.current_num_threads() * 2 + 2).min(DEEPEST);
+    let params = options.params;
+    let mut pipeline = Pipeline {
+        lines: Lines::new(params, copied),
+        packing: Packing::new(backend, lookup, pool, options, depth),
+        listing: Listing::new(params, &options.scratch),
+        pool,
+        naming: Ordered::new(depth),
+        batch: Batch::default(),
+        held: Held::default(),
+        end: 0,
+        tree: BlockTree::new(),
+        hashes: Hashes::default(),
+        sha: options.sha256.then(Sha::start),
+    };
+    let total = source.known_len();
+    let mut befores = befores.into_iter().flatten();
+    let mut blocks: Ordered<Result<Block, SourceError>> = Ordered::new(depth);
+    let buffers = Pool::default();
+    let (mut index, mut offset) = (0, 0);
+    loop {
+        while !blocks.is_full()
+            && let Some(piece) = source.piece(offset, BLOCK)?
+        {
+            let end = offset + piece.bytes.len() as u64;
+            if end > IMAGE_LIMIT {
+                return Err(SourceError::TooLong.into());
+            }
+            let job = Job {
+                index,
+                // Only the last block, and being the only one, changes how a block is hashed.
+                blocks: Blocks::of_len(if piece.is_last { end } else { IMAGE_LIMIT }),
+                piece: piece.bytes,
+                before: befores.next().unwrap_or(Before::Unknown),
+                params,
+                pool: buffers.clone(),
+            };
+            blocks.spawn(pool, move || job.run());
+            (index, offset) = (index + 1, end);
+        }
+        let Some(block) = blocks.next() else { break };
+        pipeline.take(block??)?;
+        observer.progress(pipeline.end, total);
+        if observer.is_cancelled() {
+            return Err(MakeError::Cancelled);
+        }
+    }
+    pipeline.finish()
+}
+
+struct Pipeline<'b> {
+    lines: Lines<'b>,
+    packing: Packing<'b>,
+    listing: Listing,
+    pool: &'b ThreadPool,
+    naming: Ordered<Named>,
+    batch: Batch,
+    /// Blocks that hold bytes of lines not yet handed to the naming.
+    held: Held,
+    end: u64,
+    tree: BlockTree,
+    hashes: Hashes,
+    sha: Option<Sha>,
+}
+
+impl Pipeline<'_> {
+    fn take(&mut self, block: Block) -> Result<(), MakeError> {
+        self.tree.push(block.hash);
+        self.hashes.push(block.hash);
+        if let Some(sha) = &self.sha {
+            sha.push(block.bytes.clone());
+        }
+        self.held.push(self.end, block.bytes.clone());
+        self.end += block.bytes.as_ref().len() as u64;
+        self.lines.push(block);
+        self.cut()
+    }
+
+    fn cut(&mut self) -> Result<(), MakeError> {
+        while let Some(line) = self.lines.next() {
+            self.batch.push(line);
+            if self.batch.is_full() {
+                self.name()?;
+            }
+        }
+        // What is still in the batch keeps its blocks.
+        self.held.release(self.batch.needs_from().unwrap_or(self.lines.position()));
+        Ok(())
+    }
+
+    /// Hands the batch to the naming.
+    fn name(&mut self) -> Result<(), MakeError> {
+        if self.naming.is_full() {
+            self.pack_next()?;
+        }
+        let batch = self.batch.take(&self.held);
+        self.naming.spawn(self.pool, move || batch.run());
+        Ok(())
+    }
+
+    /// Finds the places of the oldest named batch; false if there is none.
+    fn pack_next(&mut self) -> Result<bool, MakeError> {
+        let Some(named) = self.naming.next() else { return Ok(false) };
+        let Named { lines, blocks } = named?;
+        for NamedLine { range, chunk } in lines {
+            let len = u32::try_from(range.end - range.start).expect("no chunk is longer than a block");
+            let (short, spot) = match chunk {
+                NamedChunk::Named(name) => {
+                    (ShortName::of(&name), self.packing.place(name, len, blocks.parts(&range))?)
+                }
+                NamedChunk::Zeros => (ShortName::ZERO, Spot::Nowhere),
+                NamedChunk::Known { short, place } => (short, place.map_or(Spot::Nowhere, Spot::Placed)),
+            };
+            if spot != Spot::Nowhere {
+                self.hashes.speak(range);
+            }
+            self.packing.tick()?;
+            self.listing.push(short, len, spot, &self.packing)?;
+        }
+        Ok(true)
+    }
+
+    fn finish(mut self) -> Result<Image, MakeError> {
+        self.lines.finish();
+        self.cut()?;
+        if !self.batch.is_empty() {
+            self.name()?;
+        }
+        while self.pack_next()? {}
+        let added = self.packing.finish()?;
+        self.listing.drain(&self.packing)?;
+        Ok(Image {
+            len: self.end,
+            blake3: self.tree.finish(),
+            sha256: self.sha.map(Sha::finish).transpose()?,
+            hashes: self.hashes.finish(),
+            listing: self.listing,
+            added,
+        })
+    }
+}
+
+/// The hashes of all blocks, and which of them the index is to carry.
+#[derive(Default)]
+struct Hashes {
+    all: Vec<BlockHash>,
+    loud: Vec<bool>,
+}
+
+impl Hashes {
+    fn push(&mut self, hash: BlockHash) {
+        self.all.push(hash);
+        self.loud.push(false);
+    }
+
+    /// The bytes of `range` are not of a zero chunk.
+    fn speak(&mut self, range: Range<u64>) {
+        let block = |at: u64| usize::try_from(at / BLOCK as u64).expect("the block is in memory");
+        self.loud[block(range.start)..=block(range.end - 1)].fill(true);
+    }
+
+    fn finish(self) -> Vec<BlockHash> {
+        self.all.into_iter().zip(self.loud).filter_map(|(hash, loud)| loud.then_some(hash)).collect()
+    }
+}

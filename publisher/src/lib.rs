@@ -9,6 +9,7 @@
 //! and store give the same bytes for any number of threads. Memory is bounded by the number of threads, not by
 //! the image or the store. Packs are durable before the index that names them appears.
 
+mod audit;
 mod block;
 mod cutting;
 mod error;
@@ -24,6 +25,7 @@ mod read;
 mod sha;
 mod source;
 
+pub use audit::{Audit, PackDamage, VersionDamage, audit, audit_version};
 pub use error::{MakeError, SourceError};
 pub use listing::annotations;
 pub use make::{Outcome, Publisher, Report, Wish};

@@ -24,7 +24,7 @@ use crate::silence::LoudBlocks;
 /// Finished leaves leave by the `out` of [`push`](Self::push), for the caller to keep elsewhere until the parts
 /// before them are known. The builder itself keeps about 64 bytes for each leaf, that is, for each 48 entries
 /// or so.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TreeBuilder {
     params: Params,
     grouper: Grouper,

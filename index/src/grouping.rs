@@ -45,7 +45,7 @@ pub(crate) enum Step {
 /// Joins equal neighbours and cuts the entries into leaves.
 ///
 /// The open leaf's last entry may still grow, so a leaf is complete only when the next entry has come.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Grouper {
     open: Vec<Entry>,
 }

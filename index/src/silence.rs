@@ -6,7 +6,7 @@ use chunk_chunker::image::{BLOCK, Blocks};
 const BLOCK_LEN: u64 = BLOCK as u64;
 
 /// Counts the blocks that are not silent while the chunk list goes by.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct LoudBlocks {
     image_at: u64,
     /// The blocks before this one are counted.

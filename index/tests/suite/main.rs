@@ -1,0 +1,9 @@
+//! All tests of the crate, as one program: they share their samples and forgeries.
+
+#![expect(clippy::unwrap_used, reason = "whatever fails here fails the test")]
+
+mod client;
+mod grouping;
+mod laws;
+mod random;
+mod sample;

@@ -104,33 +104,29 @@ impl Marks {
         let lane_len = if body.len() < SMALLEST_SPLIT { 0 } else { body.len() / (LANES * STRIDE) * STRIDE };
         let (split, rest) = body.split_at(lane_len * LANES);
         if !split.is_empty() {
-            let starts: [Hash; LANES] = array::from_fn(|lane| match lane * lane_len {
+            let hashes = array::from_fn(|lane| match lane * lane_len {
                 0 => hash,
                 start => Hash::START.roll_all(&split[start - (WINDOW - 1)..start]),
             });
             let (strides, _) = split.as_chunks::<STRIDE>();
             let per_lane = lane_len / STRIDE;
-            let lanes = array::from_fn(|lane| &strides[lane * per_lane..(lane + 1) * per_lane]);
-            let froms = array::from_fn(|lane| from + lane * lane_len);
-            for marks in scan_lanes(masks, starts, lanes, froms) {
-                self.small.extend(marks.small);
-                self.large.extend(marks.large);
+            let strides = array::from_fn(|lane| &strides[lane * per_lane..(lane + 1) * per_lane]);
+            for (lane, marks) in (Lanes { hashes, strides }).scan(masks).into_iter().enumerate() {
+                let shift = position(from + lane * lane_len);
+                self.small.extend(marks.small.into_iter().map(|mark| mark + shift));
+                self.large.extend(marks.large.into_iter().map(|mark| mark + shift));
             }
             hash = Hash::START.roll_all(&split[split.len() - (WINDOW - 1)..]);
         }
-        for (position, &byte) in (from + split.len()..).zip(rest) {
+        for (at, &byte) in (from + split.len()..).zip(rest) {
             hash = hash.roll(byte);
             if hash.clears(masks.either) {
-                self.add(masks, hash, position);
+                self.add(masks, hash, position(at));
             }
         }
     }
 
-    /// Outlined, and given only what is already in registers: it runs once in some thousand bytes.
-    #[cold]
-    #[inline(never)]
-    fn add(&mut self, masks: &Masks, hash: Hash, position: usize) {
-        let position = u32::try_from(position).expect("scan has checked the length of its data");
+    fn add(&mut self, masks: &Masks, hash: Hash, position: u32) {
         if hash.clears(masks.small) {
             self.small.push(position);
         }
@@ -140,28 +136,60 @@ impl Marks {
     }
 }
 
-/// Scans lanes of equal length in step.
-#[expect(clippy::needless_range_loop, reason = "four lanes are indexed by the same turn and step")]
-fn scan_lanes(
-    masks: &Masks,
-    mut hashes: [Hash; LANES],
-    lanes: [&[[u8; STRIDE]]; LANES],
-    froms: [usize; LANES],
-) -> [Marks; LANES] {
-    let mut found: [Marks; LANES] = array::from_fn(|_| Marks::default());
-    let either = masks.either;
-    let len = lanes[0].len();
-    // Said once here, so that no turn has to ask.
-    let lanes = lanes.map(|lane| &lane[..len]);
-    for turn in 0..len {
-        for step in 0..STRIDE {
-            for lane in 0..LANES {
-                hashes[lane] = hashes[lane].roll(lanes[lane][turn][step]);
-                if hashes[lane].clears(either) {
-                    found[lane].add(masks, hashes[lane], froms[lane] + turn * STRIDE + step);
+/// Parts of the data, one behind the other, that are hashed in step.
+struct Lanes<'a> {
+    hashes: [Hash; LANES],
+    strides: [&'a [[u8; STRIDE]]; LANES],
+}
+
+impl Lanes<'_> {
+    /// The marks of each lane, counted from its start.
+    fn scan(mut self, masks: &Masks) -> [Marks; LANES] {
+        let mut found: [Marks; LANES] = array::from_fn(|_| Marks::default());
+        let mut next = 0;
+        while let Some((turn, stop)) = self.run(next, masks.either) {
+            // The turn was left in its midst: it is finished here, where time does not matter.
+            for place in stop..STRIDE * LANES {
+                let (step, lane) = (place / LANES, place % LANES);
+                if place > stop {
+                    self.hashes[lane] = self.hashes[lane].roll(self.strides[lane][turn][step]);
+                }
+                if self.hashes[lane].clears(masks.either) {
+                    found[lane].add(masks, self.hashes[lane], position(turn * STRIDE + step));
+                }
+            }
+            next = turn + 1;
+        }
+        found
+    }
+
+    /// Hashes from the turn `first` on, up to a byte that clears `mask`: its turn, and its place in that turn.
+    ///
+    /// This is the loop that everything waits for. It calls nothing, so that all it needs stays in registers.
+    #[inline(never)]
+    #[expect(clippy::needless_range_loop, reason = "all lanes are indexed by the same turn and step")]
+    fn run(&mut self, first: usize, mask: u64) -> Option<(usize, usize)> {
+        let mut hashes = self.hashes;
+        let len = self.strides[0].len();
+        // Said once here, so that no turn has to ask.
+        let strides = self.strides.map(|strides| &strides[..len]);
+        let mut stop = None;
+        'turns: for turn in first..len {
+            for step in 0..STRIDE {
+                for lane in 0..LANES {
+                    hashes[lane] = hashes[lane].roll(strides[lane][turn][step]);
+                    if hashes[lane].clears(mask) {
+                        stop = Some((turn, step * LANES + lane));
+                        break 'turns;
+                    }
                 }
             }
         }
+        self.hashes = hashes;
+        stop
     }
-    found
+}
+
+fn position(index: usize) -> u32 {
+    u32::try_from(index).expect("scan has checked the length of its data")
 }

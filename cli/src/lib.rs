@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The `chunk` command: arguments in, exit code out.
+//!
+//! What the command does lives in the other crates; here it is asked for, watched and told.
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+mod cat;
+mod diff;
+mod exit;
+mod generate;
+mod info;
+mod list;
+mod locate;
+mod make;
+mod output;
+mod progress;
+mod size;
+mod verify;
+
+pub use exit::{Exit, Failure};
+
+use args::{Args, Command};
+use output::Output;
+
+/// Does what the arguments say.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let output = Output::new(args.json, args.quiet);
+    match &args.command {
+        Command::Make(make) => make::run(make, &output),
+        Command::Info(info) => info::run(info, &output),
+        Command::List(list) => list::run(list, &output),
+        Command::Diff(diff) => diff::run(diff, &output),
+        Command::Verify(verify) => verify::run(verify, &output),
+        Command::Cat(cat) => cat::run(cat, &output),
+        Command::Generate(generate) => generate::run(generate),
+    }
+}

@@ -151,9 +151,8 @@ fn compare(index: &Index<Object>, whole: &HashMap<PackName, Contents>) -> Option
         index.locator().packs().iter().map(|pack| whole.get(&PackName::from_bytes(pack.name))).collect();
     let mut lost = index.entries().filter(|placed| {
         let Some(location) = placed.location else { return false };
-        let found =
-            packs[location.pack as usize].and_then(|pack| pack.get(&(location.frame.offset, location.first)));
-        found != Some(&(placed.entry.short, placed.entry.len))
+        let wanted = (location.frame.offset, location.first, placed.entry.short, placed.entry.len);
+        packs[location.pack as usize].is_none_or(|pack| pack.binary_search(&wanted).is_err())
     });
     let first = lost.next()?.image.start;
     Some(VersionDamage::Chunks { entries: 1 + lost.count() as u64, first })

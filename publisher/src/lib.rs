@@ -29,7 +29,7 @@ pub use audit::{Audit, PackDamage, VersionDamage, audit, audit_version};
 pub use error::{MakeError, SourceError};
 pub use listing::annotations;
 pub use make::{Outcome, Publisher, Report, Wish};
-pub use options::{DEFAULT_FRAME_LEN, DEFAULT_LEVEL, DEFAULT_PACK_LEN, Options};
+pub use options::{DEFAULT_FRAME_LEN, DEFAULT_LEVEL, DEFAULT_PACK_LEN, Options, cut_around};
 pub use source::Source;
 
 /// Someone who watches a publisher and may stop it.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chunk_chunker::Params;
+use chunk_chunker::{Params, ParamsError};
 
 /// How images are cut, compressed and packed.
 #[derive(Clone, Debug)]
@@ -52,4 +52,9 @@ impl Options {
             lookup: None,
         }
     }
+}
+
+/// The parameters that this crate recommends for chunks of about `avg` bytes, a power of two.
+pub fn cut_around(avg: u32) -> Result<Params, ParamsError> {
+    Params::new(avg / 4, avg, avg.saturating_mul(8).min(Params::LARGEST_MAX), Params::DEFAULT.level())
 }

@@ -18,5 +18,5 @@ pub mod pack;
 
 pub use backend::{Backend, Directory, Key, Object, Published, Upload};
 pub use frame::{Compressor, Decoder, Frame, FrameError, MAX_FRAME};
-pub use lookup::{Lookup, PackSlot, Place};
+pub use lookup::{Lookup, PackSlot, Place, Unreadable};
 pub use pack::{PackName, TableError};

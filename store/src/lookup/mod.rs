@@ -8,6 +8,7 @@
 mod run;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,15 @@ pub enum Unreadable {
     Io(io::Error),
     /// Its bytes are no pack.
     Table(TableError),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Table(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<io::Error> for Unreadable {

@@ -1,0 +1,154 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+use crate::size::Size;
+
+/// Publish disk images as chunks that any static file server can serve
+#[derive(Debug, Parser)]
+#[command(name = "chunk", version, after_help = Exit::TABLE, max_term_width = 100)]
+pub struct Args {
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing but the answer
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Publish images as versions of a store
+    Make(Make),
+    /// Tell what an index says
+    Info(Info),
+    /// List the versions of a store
+    List(List),
+    /// Tell what a device that holds A would download to reach B
+    Diff(Diff),
+    /// Hash again all that a store or an index leads to
+    Verify(Verify),
+    /// Write an image, or a part of it, to stdout
+    Cat(Cat),
+    /// Write shell completions or manual pages
+    #[command(hide = true)]
+    Generate(Generate),
+}
+
+/// Arguments of `make`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  chunk make image.ext4
+      writes store/image.ext4.cidx, store/image.ext4@1.cidx and store/packs/
+
+A version is known by its line (--name) and its label (--version). A label never changes its image.")]
+pub struct Make {
+    /// Images: files, block devices, or - for stdin
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// Directory of the store
+    #[arg(long, default_value = "store", value_name = "DIR")]
+    pub store: PathBuf,
+    /// Name of the line; the image's own by default
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Label of the version; the number of the release by default
+    #[arg(long, value_name = "LABEL")]
+    pub version: Option<String>,
+    /// Say in the record which devices the image is for
+    #[arg(long, value_name = "WHAT")]
+    pub compatible: Option<String>,
+    /// Say in the record which architecture the image is for
+    #[arg(long)]
+    pub arch: Option<String>,
+    /// Put any KEY=VALUE into the record
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub annotate: Vec<String>,
+    /// Put the image's SHA-256 into the record too
+    #[arg(long)]
+    pub sha256: bool,
+    /// zstd's level for new chunks
+    #[arg(long, default_value_t = chunk_publisher::DEFAULT_LEVEL, value_name = "N", allow_negative_numbers = true)]
+    pub level: i32,
+    /// Average length of a chunk, a power of two
+    #[arg(long, value_name = "SIZE")]
+    pub chunk_size: Option<Size>,
+    /// Plain bytes that are compressed together
+    #[arg(long, value_name = "SIZE")]
+    pub frame_size: Option<Size>,
+    /// Worker threads; one for each processor by default
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+}
+
+/// Arguments of `info`.
+#[derive(Debug, clap::Args)]
+pub struct Info {
+    /// Index: a file, or a file's path with @LABEL or @ID
+    pub index: PathBuf,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Directory of the store
+    #[arg(default_value = "store", value_name = "STORE")]
+    pub store: PathBuf,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  chunk diff /dev/mmcblk0p1 store/image.ext4.cidx")]
+pub struct Diff {
+    /// What the device holds: an index, or any file or block device
+    pub a: PathBuf,
+    /// The index it wants
+    pub b: PathBuf,
+    /// Print each region of the image that is missing
+    #[arg(long)]
+    pub regions: bool,
+    /// Fetch frames together that lie at most this far apart
+    #[arg(long, default_value = "64KiB", value_name = "SIZE")]
+    pub gap: Size,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// Directory of a store, or an index
+    #[arg(default_value = "store", value_name = "STORE|INDEX")]
+    pub what: PathBuf,
+}
+
+/// Arguments of `cat`.
+#[derive(Debug, clap::Args)]
+pub struct Cat {
+    /// Index: a file, or a file's path with @LABEL or @ID
+    pub index: PathBuf,
+    /// First byte to write
+    #[arg(long, default_value = "0", value_name = "SIZE")]
+    pub offset: Size,
+    /// Bytes to write; all to the end by default
+    #[arg(long, value_name = "SIZE")]
+    pub length: Option<Size>,
+}
+
+/// Arguments of `generate`.
+#[derive(Debug, clap::Args)]
+pub struct Generate {
+    /// What to write: `man`, or the completions of a shell: `bash`, `fish`, `zsh`, `elvish`, `powershell`
+    pub what: String,
+    /// Where to write it
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub directory: PathBuf,
+}

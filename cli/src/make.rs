@@ -1,0 +1,197 @@
+//! `chunk make`.
+
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use chunk_index::Word;
+use chunk_publisher::{
+    MakeError, Options, Outcome, Publisher, Report, Source, SourceError, Wish, annotations, cut_around,
+};
+use chunk_store::Directory;
+use serde::Serialize;
+
+use crate::args::Make;
+use crate::exit::{Exit, Failure};
+use crate::locate::{In, blake3_text};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::size::{Size, human};
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    image: String,
+    outcome: &'static str,
+    name: &'a str,
+    label: &'a str,
+    release: u64,
+    id: String,
+    blake3: String,
+    sha256: Option<String>,
+    image_bytes: u64,
+    chunks: u64,
+    new_chunks: u64,
+    new_bytes: u64,
+    packs: u64,
+    stored_bytes: u64,
+    index_bytes: u64,
+    seconds: String,
+}
+
+pub(crate) fn run(make: &Make, output: &Output) -> Result<(), Failure> {
+    if make.images.len() > 1 && make.name.is_some() {
+        return Err(Failure::new(Exit::Usage, "--name fits one image only")
+            .hint("without it, each image is published under its own file name"));
+    }
+    let wishes = make.images.iter().map(|image| wish(make, image)).collect::<Result<Vec<_>, _>>()?;
+    let store =
+        Directory::open_for_writing(&make.store).map_err(|error| store_failure(&make.store, error))?;
+    let options = options(make, &store)?;
+    let mut publisher = Publisher::new(&store, options).map_err(failure)?;
+    for (name, why) in publisher.lookup().unreadable() {
+        output.warn(&format!("pack {name} counts as missing: {why}; `chunk verify` tells more"));
+    }
+    for (image, wish) in make.images.iter().zip(&wishes) {
+        let started = Instant::now();
+        let progress = Progress::new(&image.display().to_string(), output);
+        let progress = progress.map_err(|error| Failure::new(Exit::Internal, error))?;
+        let in_image = |error| Failure::new(Exit::Source, In { path: image.clone(), error });
+        let source = open(image).map_err(in_image)?;
+        let report = publisher.make(source, wish, &progress).map_err(|error| match error {
+            MakeError::Source(error) => in_image(error),
+            error => failure(error),
+        })?;
+        drop(progress);
+        let millis = started.elapsed().as_millis();
+        let seconds = format!("{}.{:03}", millis / 1000, millis % 1000);
+        tell(image, &report, seconds, output)?;
+    }
+    Ok(())
+}
+
+fn open(image: &Path) -> Result<Source, SourceError> {
+    if image == Path::new("-") { Ok(Source::stream(io::stdin())) } else { Source::open(image) }
+}
+
+fn tell(image: &Path, report: &Report, seconds: String, output: &Output) -> Result<(), Failure> {
+    let description = report.record.description();
+    let answer = Answer {
+        image: image.display().to_string(),
+        outcome: match report.outcome {
+            Outcome::Published => "published",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Mended => "mended",
+        },
+        name: description.line.as_str(),
+        label: description.label.as_str(),
+        release: description.release.get(),
+        id: report.id.to_string(),
+        blake3: blake3_text(&description.blake3),
+        sha256: description.sha256.as_ref().map(blake3_text),
+        image_bytes: report.record.image_len(),
+        chunks: report.record.chunks(),
+        new_chunks: report.new_chunks,
+        new_bytes: report.new_bytes,
+        packs: report.packs,
+        stored_bytes: report.pack_bytes,
+        index_bytes: report.index_bytes,
+        seconds,
+    };
+    output.answer(&answer, || {
+        format!(
+            "{} {}@{}: image {}, new {}, stored {}, index {}, {} s\n",
+            answer.outcome,
+            answer.name,
+            answer.label,
+            human(answer.image_bytes),
+            human(answer.new_bytes),
+            human(answer.stored_bytes),
+            human(answer.index_bytes),
+            answer.seconds,
+        )
+    })
+}
+
+fn wish(make: &Make, image: &Path) -> Result<Wish, Failure> {
+    let name = match (&make.name, image.file_name().and_then(|name| name.to_str())) {
+        (Some(name), _) => name.as_str(),
+        (None, Some("-") | None) => {
+            return Err(
+                Failure::new(Exit::Usage, "an image from stdin has no name").hint("give it one with --name")
+            );
+        }
+        (None, Some(name)) => name,
+    };
+    let word = |what: &str, text: &str| {
+        let message = |error| format!("{text:?} cannot be a {what}: {error}");
+        text.parse::<Word>().map_err(|error| {
+            Failure::new(Exit::Usage, message(error))
+                .hint("letters, digits and . _ + - are allowed, 128 at most")
+        })
+    };
+    let free = make.annotate.iter().map(|pair| {
+        pair.split_once('=').ok_or_else(|| Failure::new(Exit::Usage, format!("{pair:?} is not KEY=VALUE")))
+    });
+    let mut pairs = free.collect::<Result<Vec<_>, _>>()?;
+    pairs.extend(make.compatible.as_deref().map(|what| ("compatible", what)));
+    pairs.extend(make.arch.as_deref().map(|arch| ("arch", arch)));
+    Ok(Wish {
+        name: word("name", name)?,
+        label: make.version.as_deref().map(|label| word("label", label)).transpose()?,
+        annotations: annotations(pairs).map_err(|error| Failure::new(Exit::Usage, error))?,
+    })
+}
+
+fn options(make: &Make, store: &Directory) -> Result<Options, Failure> {
+    let mut options = Options::for_directory(store);
+    options.level = make.level;
+    options.jobs = make.jobs.map(std::num::NonZeroUsize::get);
+    options.sha256 = make.sha256;
+    let usage = |message: String| Failure::new(Exit::Usage, message);
+    if let Some(Size(avg)) = make.chunk_size {
+        let avg = u32::try_from(avg).map_err(|_| usage("--chunk-size is too large".to_owned()))?;
+        options.params = cut_around(avg).map_err(|error| usage(format!("--chunk-size: {error}")))?;
+    }
+    if let Some(Size(len)) = make.frame_size {
+        let fits = u32::try_from(len).ok().filter(|len| (4096..=2 << 20).contains(len));
+        options.frame_len = fits.ok_or_else(|| usage("--frame-size must be 4KiB to 2MiB".to_owned()))?;
+    }
+    Ok(options)
+}
+
+fn store_failure(store: &Path, error: io::Error) -> Failure {
+    Failure::new(io_exit(&error), In { path: store.to_owned(), error })
+}
+
+/// Exit code and hint for what kept a version from being published.
+pub(crate) fn failure(error: MakeError) -> Failure {
+    match &error {
+        MakeError::Source(_) => Failure::new(Exit::Source, error),
+        MakeError::Store { error: cause, .. } => {
+            let exit = io_exit(cause);
+            let failure = Failure::new(exit, error);
+            if exit == Exit::Space {
+                failure.hint("the store is as whole as before; make room and run the same command again")
+            } else {
+                failure
+            }
+        }
+        MakeError::Index { .. } => Failure::new(Exit::Index, error),
+        MakeError::LabelTaken { .. } => Failure::new(Exit::Busy, error).hint("choose another --version"),
+        MakeError::Contended { .. } => Failure::new(Exit::Busy, error).hint("run the same command again"),
+        MakeError::Description(_) => Failure::new(Exit::Usage, error),
+        MakeError::Cancelled => Failure::new(Exit::Interrupted, error)
+            .hint("what is stored already is not stored again next time"),
+        _ => Failure::new(Exit::Internal, error),
+    }
+}
+
+fn io_exit(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            Exit::Space
+        }
+        io::ErrorKind::NotFound => Exit::Missing,
+        _ => Exit::Target,
+    }
+}

@@ -1,0 +1,56 @@
+//! Where answers go: stdout, as text or as JSON, and nothing else ever goes there.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure};
+
+/// How the answer is given.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    /// Whether to show progress.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.json
+    }
+
+    /// Gives the answer: `value` as JSON, or `text`.
+    pub(crate) fn answer(
+        &self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        let answer = if self.json {
+            let json = serde_json::to_string(value).map_err(|error| Failure::new(Exit::Internal, error))?;
+            format!("{json}\n")
+        } else {
+            text()
+        };
+        finish(io::stdout().lock().write_all(answer.as_bytes()))
+    }
+
+    /// Says something that is no answer.
+    pub(crate) fn warn(&self, text: &str) {
+        if !self.quiet {
+            // Nobody is left to warn if stderr is gone.
+            let _ = writeln!(io::stderr(), "warning: {}", crate::exit::visible(text));
+        }
+    }
+}
+
+/// What became of writing to stdout. Whoever closes a pipe has read enough of an answer.
+pub(crate) fn finish(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::new(Exit::Target, error)),
+    }
+}

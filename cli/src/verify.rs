@@ -1,0 +1,104 @@
+//! `chunk verify`.
+
+use std::path::Path;
+
+use chunk_publisher::{Audit, VersionDamage, audit, audit_version};
+use chunk_store::Directory;
+use chunk_store::line::Version;
+use serde::Serialize;
+
+use crate::args::Verify;
+use crate::exit::{Exit, Failure};
+use crate::locate;
+use crate::make;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::size::human;
+
+#[derive(Serialize)]
+struct Answer {
+    ok: bool,
+    packs: u64,
+    pack_bytes: u64,
+    chunks: u64,
+    versions: u64,
+    damaged_packs: Vec<Damage>,
+    damaged_versions: Vec<Damage>,
+}
+
+#[derive(Serialize)]
+struct Damage {
+    object: String,
+    damage: String,
+}
+
+pub(crate) fn run(verify: &Verify, output: &Output) -> Result<(), Failure> {
+    let progress = Progress::new(&verify.what.display().to_string(), output);
+    let progress = progress.map_err(|error| Failure::new(Exit::Internal, error))?;
+    let audit = if verify.what.is_dir() {
+        let store = Directory::open(&verify.what).map_err(|error| Failure::new(Exit::Missing, error))?;
+        audit(&store, &progress)
+    } else {
+        let path = locate::find(&verify.what)?;
+        let store =
+            Directory::open(locate::parent(&path)).map_err(|error| Failure::new(Exit::Missing, error))?;
+        audit_version(&store, version(&path)?, &progress)
+    };
+    drop(progress);
+    tell(&audit.map_err(make::failure)?, output)
+}
+
+/// The version that a file's name says.
+fn version(path: &Path) -> Result<Version, Failure> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(Version::from_file_name).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{} is not named as an index is", path.display()))
+            .hint("an index is called NAME.cidx or NAME@LABEL.cidx")
+    })
+}
+
+fn tell(audit: &Audit, output: &Output) -> Result<(), Failure> {
+    let packs = audit.damaged_packs.iter();
+    let versions = audit.damaged_versions.iter();
+    let answer = Answer {
+        ok: audit.is_clean(),
+        packs: audit.packs,
+        pack_bytes: audit.pack_bytes,
+        chunks: audit.chunks,
+        versions: audit.versions,
+        damaged_packs: packs
+            .map(|(name, damage)| Damage { object: format!("packs/{name}.pack"), damage: damage.to_string() })
+            .collect(),
+        damaged_versions: versions
+            .map(|(version, damage)| Damage { object: version.file_name(), damage: damage.to_string() })
+            .collect(),
+    };
+    output.answer(&answer, || {
+        let damaged = answer.damaged_packs.iter().chain(&answer.damaged_versions);
+        let mut text: String = damaged.map(|found| format!("{}: {}\n", found.object, found.damage)).collect();
+        text += &format!(
+            "{}: {} versions, {} packs, {}, {} chunks\n",
+            if answer.ok { "whole" } else { "damaged" },
+            answer.versions,
+            answer.packs,
+            human(answer.pack_bytes),
+            answer.chunks,
+        );
+        text
+    })?;
+    if audit.is_clean() {
+        return Ok(());
+    }
+    let only_indexes = audit.damaged_packs.is_empty()
+        && audit.damaged_versions.iter().all(|(_, damage)| matches!(damage, VersionDamage::Index(_)));
+    let exit = if only_indexes { Exit::Index } else { Exit::Integrity };
+    let message = format!(
+        "{} of {} packs and {} of {} versions are damaged",
+        audit.damaged_packs.len(),
+        audit.packs,
+        audit.damaged_versions.len(),
+        audit.versions
+    );
+    Err(Failure::new(exit, message)
+        .hint("remove the damaged packs and run `chunk make` with the images of the damaged versions"))
+}

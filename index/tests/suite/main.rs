@@ -4,6 +4,7 @@
 
 mod client;
 mod grouping;
+mod hostile;
 mod laws;
 mod random;
 mod sample;

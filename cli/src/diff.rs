@@ -15,6 +15,8 @@ use crate::locate::{self, In};
 use crate::output::Output;
 use crate::size::{Size, human};
 
+/// Parts of an index that lie at most this far apart are fetched together: they are small and near each other.
+const INDEX_GAP: u64 = 2 << 10;
 /// Longest request that joining makes.
 const LONGEST_REQUEST: u64 = 16 << 20;
 
@@ -56,7 +58,7 @@ pub(crate) fn run(diff: &Diff, output: &Output) -> Result<(), Failure> {
     let wanted = locate::open(&diff.b)?;
     let have = have(&diff.a, &wanted.index)?;
     let Size(gap) = diff.gap;
-    let need = Need::of(&wanted.index, &have, gap);
+    let need = Need::of(&wanted.index, &have, INDEX_GAP);
     let frames = need.traffic(gap, LONGEST_REQUEST);
     let regions = || {
         need.regions.iter().map(|region| Region { offset: region.start, bytes: region.end - region.start })
@@ -84,7 +86,7 @@ fn have(a: &Path, wanted: &Index<Vec<u8>>) -> Result<Have, Failure> {
         let mut failed = None;
         match File::open(a) {
             Ok(file) => {
-                have.add(scan(file, params).map_while(|chunk| chunk.map_err(|e| failed = Some(e)).ok()))
+                have.add(scan(file, params).map_while(|chunk| chunk.map_err(|e| failed = Some(e)).ok()));
             }
             Err(error) => failed = Some(error),
         }
@@ -119,23 +121,23 @@ fn scan(file: File, params: Params) -> impl Iterator<Item = io::Result<Entry>> {
 }
 
 fn text(answer: &Answer) -> String {
-    let mut text = format!(
-        "download {} in {} requests: index {} in {}, frames {} in {} (gaps {})\n\
-         missing {} of {} image bytes, {} chunks in {} regions\n",
-        human(answer.download_bytes),
-        answer.requests,
-        human(answer.index.bytes + answer.index.gap_bytes),
-        answer.index.requests,
-        human(answer.frames.bytes + answer.frames.gap_bytes),
-        answer.frames.requests,
-        human(answer.index.gap_bytes + answer.frames.gap_bytes),
-        answer.missing_bytes,
-        answer.image_bytes,
-        answer.missing_chunks,
-        answer.regions,
-    );
-    for region in answer.missing_regions.iter().flatten() {
-        text += &format!("{} +{}\n", region.offset, region.bytes);
-    }
-    text
+    let mut lines = vec![
+        format!(
+            "download {} in {} requests: index {} in {}, frames {} in {} (gaps {})",
+            human(answer.download_bytes),
+            answer.requests,
+            human(answer.index.bytes + answer.index.gap_bytes),
+            answer.index.requests,
+            human(answer.frames.bytes + answer.frames.gap_bytes),
+            answer.frames.requests,
+            human(answer.index.gap_bytes + answer.frames.gap_bytes),
+        ),
+        format!(
+            "missing {} of {} image bytes, {} chunks in {} regions",
+            answer.missing_bytes, answer.image_bytes, answer.missing_chunks, answer.regions
+        ),
+    ];
+    let regions = answer.missing_regions.iter().flatten();
+    lines.extend(regions.map(|region| format!("{} +{}", region.offset, region.bytes)));
+    lines.join("\n") + "\n"
 }

@@ -99,19 +99,16 @@ impl Failure {
             let error = serde_json::json!({
                 "error": chain[0], "causes": chain[1..], "hint": self.hint, "exit": self.exit as u8,
             });
-            format!("{error}\n")
+            error.to_string()
         } else {
-            let mut text = format!("error: {}\n", visible(&chain[0]));
-            for cause in &chain[1..] {
-                text += &format!("  because: {}\n", visible(cause));
-            }
-            if let Some(hint) = self.hint {
-                text += &format!("hint: {hint}\n");
-            }
-            text
+            let causes = chain[1..].iter().map(|cause| format!("  because: {}", visible(cause)));
+            let mut lines = vec![format!("error: {}", visible(&chain[0]))];
+            lines.extend(causes);
+            lines.extend(self.hint.map(|hint| format!("hint: {hint}")));
+            lines.join("\n")
         };
         // Nobody is left to tell if stderr is gone.
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
 }
 

@@ -73,19 +73,7 @@ fn tell(audit: &Audit, output: &Output) -> Result<(), Failure> {
             .map(|(version, damage)| Damage { object: version.file_name(), damage: damage.to_string() })
             .collect(),
     };
-    output.answer(&answer, || {
-        let damaged = answer.damaged_packs.iter().chain(&answer.damaged_versions);
-        let mut text: String = damaged.map(|found| format!("{}: {}\n", found.object, found.damage)).collect();
-        text += &format!(
-            "{}: {} versions, {} packs, {}, {} chunks\n",
-            if answer.ok { "whole" } else { "damaged" },
-            answer.versions,
-            answer.packs,
-            human(answer.pack_bytes),
-            answer.chunks,
-        );
-        text
-    })?;
+    output.answer(&answer, || text(&answer))?;
     if audit.is_clean() {
         return Ok(());
     }
@@ -101,4 +89,18 @@ fn tell(audit: &Audit, output: &Output) -> Result<(), Failure> {
     );
     Err(Failure::new(exit, message)
         .hint("remove the damaged packs and run `chunk make` with the images of the damaged versions"))
+}
+
+fn text(answer: &Answer) -> String {
+    let damaged = answer.damaged_packs.iter().chain(&answer.damaged_versions);
+    let mut lines: Vec<_> = damaged.map(|found| format!("{}: {}", found.object, found.damage)).collect();
+    lines.push(format!(
+        "{}: {} versions, {} packs, {}, {} chunks\n",
+        if answer.ok { "whole" } else { "damaged" },
+        answer.versions,
+        answer.packs,
+        human(answer.pack_bytes),
+        answer.chunks,
+    ));
+    lines.join("\n")
 }

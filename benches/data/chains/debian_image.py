@@ -23,10 +23,10 @@ def images(
 
     def make(into: Path, scratch: Path, shelf: Shelf) -> Iterator[Made]:
         tools = Tools(scratch / "tools")
-        for tree in shelf.versions("debian-tree"):
+        for tree, identity in shelf.versions("debian-tree"):
             target = into / f"{tree.stem}.{extension}"
             write(tools, tree, target, newest_time(tree))
-            yield Made(target, [f"debian-tree/{tree.name}", tools.identity(package)])
+            yield Made(target, [identity, tools.identity(package)])
 
     return make
 
@@ -42,6 +42,8 @@ def write_ext4(tools: Tools, tree: Path, target: Path, epoch: int) -> None:
 
 def write_squashfs(tools: Tools, tree: Path, target: Path, epoch: int) -> None:
     options = ["-tar", "-comp", "zstd", "-reproducible", "-no-progress", "-quiet"]
+    # The tar's own entry for the root has no name left once "./" is skipped, and is ignored.
+    options += ["-root-mode", "0755", "-root-uid", "0", "-root-gid", "0"]
     with open(tree, "rb") as archive:
         tools.run("bin/mksquashfs", "-", str(target), *options, epoch=epoch, stdin=archive)
 

@@ -60,10 +60,11 @@ class Shelf:
     def has(self, name: str) -> bool:
         return (self.root / name / MANIFEST).is_file()
 
-    def versions(self, name: str) -> list[Path]:
-        """The files of a finished set, oldest first."""
-        lines = (self.root / name / MANIFEST).read_text().splitlines()[1:]
-        return [self.root / name / line.split("\t")[0] for line in lines]
+    def versions(self, name: str) -> Iterator[tuple[Path, str]]:
+        """The files of a finished set, oldest first, each with words that identify it."""
+        for line in (self.root / name / MANIFEST).read_text().splitlines()[1:]:
+            file, _size, digest, _sources = line.split("\t")
+            yield self.root / name / file, f"{name}/{file}=sha256:{digest[:16]}"
 
     def provide(self, chain: Chain) -> None:
         if self.has(chain.name):

@@ -22,6 +22,7 @@ mod ordered;
 mod packing;
 mod previous;
 mod read;
+mod reuse;
 mod sha;
 mod source;
 

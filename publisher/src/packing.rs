@@ -29,6 +29,17 @@ pub(crate) enum Spot {
     Frame { frame: usize, first: u32 },
 }
 
+/// Where a chunk was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// In a frame of this run.
+    New(Spot),
+    /// In an older pack.
+    Old(Place),
+    /// Nowhere in the store.
+    Nowhere,
+}
+
 /// The frame behind a spot is not written yet.
 #[derive(Debug)]
 pub(crate) struct Unwritten;
@@ -58,6 +69,8 @@ pub(crate) struct Packing<'b> {
     pending: HashMap<Name, (usize, u32)>,
     compressing: Ordered<io::Result<Compressed>>,
     pack: Option<(PackSlot, Writer<'b>)>,
+    /// Packs from this one on are of this run.
+    first_pack: PackSlot,
     /// Where each frame of this run was written.
     written: Vec<(PackSlot, Frame)>,
     added: Added,
@@ -79,6 +92,7 @@ impl<'b> Packing<'b> {
     ) -> Self {
         Self {
             backend,
+            first_pack: lookup.next_slot(),
             lookup,
             pool,
             options,
@@ -95,19 +109,25 @@ impl<'b> Packing<'b> {
         }
     }
 
-    /// Finds the place of a chunk; a chunk that nobody has is taken into the open frame.
-    pub(crate) fn place<'p>(
+    /// Looks for a chunk.
+    pub(crate) fn find(&self, name: &Name, len: u32) -> Found {
+        if let Some(&(frame, first)) = self.pending.get(name) {
+            return Found::New(Spot::Frame { frame, first });
+        }
+        match self.lookup.find(name, len) {
+            Some(place) if place.pack >= self.first_pack => Found::New(Spot::Placed(place)),
+            Some(place) => Found::Old(place),
+            None => Found::Nowhere,
+        }
+    }
+
+    /// Takes a chunk into the open frame.
+    pub(crate) fn store<'p>(
         &mut self,
         name: Name,
         len: u32,
         parts: impl Iterator<Item = &'p [u8]>,
     ) -> Result<Spot, MakeError> {
-        if let Some(&(frame, first)) = self.pending.get(&name) {
-            return Ok(Spot::Frame { frame, first });
-        }
-        if let Some(place) = self.lookup.find(&name, len) {
-            return Ok(Spot::Placed(place));
-        }
         let frame = self.frame;
         let first = u32::try_from(self.bytes.len()).expect("a frame is closed long before 4 GiB");
         parts.for_each(|part| self.bytes.extend_from_slice(part));

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use chunk_chunker::image::{BLOCK, BlockHash, BlockTree, Blocks};
 use chunk_index::{Digest, Index, ShortName};
-use chunk_store::{Backend, Lookup, Object};
+use chunk_store::{Backend, Lookup, Object, Place};
 use rayon::ThreadPool;
 
 use crate::Observer;
@@ -18,8 +18,9 @@ use crate::listing::Listing;
 use crate::naming::{Batch, Held, Named, NamedChunk, NamedLine};
 use crate::options::Options;
 use crate::ordered::Ordered;
-use crate::packing::{Added, Packing, Spot};
+use crate::packing::{Added, Found, Packing, Spot};
 use crate::previous::{self, Previous};
+use crate::reuse::{self, strike_out};
 use crate::sha::Sha;
 use crate::source::Source;
 
@@ -60,6 +61,7 @@ pub(crate) fn read(
     let params = options.params;
     let mut pipeline = Pipeline {
         lines: Lines::new(params, copied),
+        before: reuse::Before::of(previous),
         packing: Packing::new(backend, lookup, pool, options, depth),
         listing: Listing::new(params, &options.scratch),
         pool,
@@ -108,6 +110,7 @@ pub(crate) fn read(
 
 struct Pipeline<'b> {
     lines: Lines<'b>,
+    before: reuse::Before,
     packing: Packing<'b>,
     listing: Listing,
     pool: &'b ThreadPool,
@@ -160,14 +163,27 @@ impl Pipeline<'_> {
     fn pack_next(&mut self) -> Result<bool, MakeError> {
         let Some(named) = self.naming.next() else { return Ok(false) };
         let Named { lines, blocks } = named?;
-        for NamedLine { range, chunk } in lines {
-            let len = u32::try_from(range.end - range.start).expect("no chunk is longer than a block");
+        let found: Vec<_> = lines.iter().map(|line| self.find(line)).collect();
+        let mut reused: Vec<_> =
+            lines.iter().zip(&found).map(|(line, found)| self.costs(line, found)).collect();
+        strike_out(&mut reused);
+        for ((NamedLine { range, chunk }, found), reused) in lines.into_iter().zip(found).zip(reused) {
+            let len = len_of(&range);
             let (short, spot) = match chunk {
-                NamedChunk::Named(name) => {
-                    (ShortName::of(&name), self.packing.place(name, len, blocks.parts(&range))?)
-                }
-                NamedChunk::Zeros => (ShortName::ZERO, Spot::Nowhere),
                 NamedChunk::Known { short, place } => (short, place.map_or(Spot::Nowhere, Spot::Placed)),
+                NamedChunk::Zeros => (ShortName::ZERO, Spot::Nowhere),
+                NamedChunk::Named(name) => {
+                    let short = ShortName::of(&name);
+                    // A chunk may have been stored since the batch was looked up as a whole.
+                    let spot = match (found, self.packing.find(&name, len)) {
+                        (_, Found::New(spot)) => spot,
+                        (Found::Old(place), _) if reused.is_some() || self.before.has(short, len) => {
+                            Spot::Placed(place)
+                        }
+                        _ => self.packing.store(name, len, blocks.parts(&range))?,
+                    };
+                    (short, spot)
+                }
             };
             if spot != Spot::Nowhere {
                 self.hashes.speak(range);
@@ -176,6 +192,24 @@ impl Pipeline<'_> {
             self.listing.push(short, len, spot, &self.packing)?;
         }
         Ok(true)
+    }
+
+    /// Where a chunk that was cut lies.
+    fn find(&self, line: &NamedLine) -> Found {
+        match &line.chunk {
+            NamedChunk::Named(name) => self.packing.find(name, len_of(&line.range)),
+            _ => Found::Nowhere,
+        }
+    }
+
+    /// The place in an older pack that a device would have to fetch a frame for.
+    fn costs(&self, line: &NamedLine, found: &Found) -> Option<Place> {
+        match (&line.chunk, found) {
+            (NamedChunk::Named(name), Found::Old(place)) => {
+                (!self.before.has(ShortName::of(name), place.len)).then_some(*place)
+            }
+            _ => None,
+        }
     }
 
     fn finish(mut self) -> Result<Image, MakeError> {
@@ -196,6 +230,10 @@ impl Pipeline<'_> {
             added,
         })
     }
+}
+
+fn len_of(range: &Range<u64>) -> u32 {
+    u32::try_from(range.end - range.start).expect("no chunk is longer than a block")
 }
 
 /// The hashes of all blocks, and which of them the index is to carry.

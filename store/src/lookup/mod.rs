@@ -146,9 +146,14 @@ impl Lookup {
         self.packs[slot.0 as usize]
     }
 
+    /// The number that the next pack to be written will have; all there are have lower ones.
+    pub fn next_slot(&self) -> PackSlot {
+        PackSlot(u32::try_from(self.packs.len()).expect("fewer than 2^32 packs of a store"))
+    }
+
     /// A number for a pack that is about to be written.
     pub fn reserve(&mut self) -> PackSlot {
-        let slot = PackSlot(u32::try_from(self.packs.len()).expect("fewer than 2^32 packs of a store"));
+        let slot = self.next_slot();
         self.packs.push(None);
         slot
     }

@@ -70,10 +70,10 @@ class Shelf:
         if self.has(chain.name):
             print(f"{chain.name}: already built")
             return
+        finished = self.root / chain.name
+        if finished.exists():
+            raise Refused(f"{finished} exists without a manifest; it was not made here")
         with self._built(chain) as built:
-            finished = self.root / chain.name
-            if finished.exists():
-                raise Refused(f"{finished} exists without a manifest; it was not made here")
             built.rename(finished)
         print(f"{chain.name}: done")
 

@@ -67,8 +67,8 @@ impl TreeBuilder {
 
     /// Takes the next `count` chunks of the image, all equal, and appends each leaf they complete to `out`.
     ///
-    /// Chunks equal to the one before become its repeats; the location of the first is kept. A chunk has a
-    /// location exactly when it is not zero.
+    /// Chunks equal to the one before, also in their location, become its repeats. A chunk has a location
+    /// exactly when it is not zero.
     pub fn push(
         &mut self,
         short: ShortName,
@@ -100,7 +100,8 @@ impl TreeBuilder {
         self.loud.push(short.is_zero(), added);
         self.image_len = image_len;
         self.chunks = self.chunks.saturating_add(count);
-        match self.grouper.push(entry) {
+        let joins = self.locations.last() == Some(&location);
+        match self.grouper.push(entry, joins) {
             Step::Repeat => return Ok(()),
             Step::Entry => {}
             Step::Leaf(entries) => self.put_leaf(&entries, out),

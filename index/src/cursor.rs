@@ -107,14 +107,27 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next varint, which may be at most `limit`.
+    #[inline]
     pub(crate) fn varint_up_to(&mut self, limit: u64, of: &'static str) -> Result<u64, DecodeError> {
-        let mut ahead = self.clone();
-        let found = ahead.varint()?;
+        let at_start = self.rest;
+        let found = self.varint()?;
         if found > limit {
+            self.rest = at_start;
             return Err(self.fail(DecodeErrorKind::Limit { of, limit, found }));
         }
-        *self = ahead;
         Ok(found)
+    }
+
+    /// The next varint, a count or length from 1 to `limit`.
+    #[inline]
+    pub(crate) fn varint_from_one(&mut self, limit: u32, of: &'static str) -> Result<u32, DecodeError> {
+        let at_start = self.rest;
+        let found = self.varint_up_to(u64::from(limit), of)?;
+        if found == 0 {
+            self.rest = at_start;
+            return Err(self.fail(DecodeErrorKind::Zero { of }));
+        }
+        Ok(u32::try_from(found).expect("it is at most `limit`"))
     }
 
     /// The next varint, which may have at most 32 bits.

@@ -51,11 +51,12 @@ pub(crate) struct Grouper {
 }
 
 impl Grouper {
-    /// Takes the next chunks of the image, all equal.
-    pub(crate) fn push(&mut self, next: Entry) -> Step {
+    /// Takes the next chunks of the image, all equal. `joins` tells whether they may be repeats of the last ones,
+    /// should both look the same: two chunks can agree in short name and length and yet be others.
+    pub(crate) fn push(&mut self, next: Entry, joins: bool) -> Step {
         let mut complete = None;
         if let Some(last) = self.open.last_mut() {
-            if last.is_same_chunk(&next) {
+            if joins && last.is_same_chunk(&next) {
                 last.repeats = last.repeats.saturating_add(next.repeats).saturating_add(1);
                 return Step::Repeat;
             }

@@ -5,9 +5,11 @@ use chunk_chunker::image::BlockHash;
 use crate::blocks::{Block, BlockWalk};
 use crate::cursor::{length, section};
 use crate::entries::Entries;
+use crate::entry::Entry;
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::head::{Head, HeadError};
 use crate::list;
+use crate::location::Location;
 use crate::locator::Locator;
 use crate::map;
 use crate::node::{NodeRef, expect_sum};
@@ -114,7 +116,7 @@ fn truncated(bytes: &[u8], needed: u64) -> DecodeError {
 fn check_leaves(head: &Head, file: &[u8]) -> Result<(), DecodeError> {
     let mut walk = Walk::new(head, file, 0);
     let (mut entries, mut locations) = (Vec::new(), Vec::new());
-    let mut last = None;
+    let mut last: Option<(Entry, Option<Location>)> = None;
     let mut chunks = 0_u64;
     let mut loud = LoudBlocks::default();
     while let Some(leaf) = walk.step()? {
@@ -123,19 +125,24 @@ fn check_leaves(head: &Head, file: &[u8]) -> Result<(), DecodeError> {
         leaf.check_map(map)?;
         list::parse(list, &leaf, head.record().params().max(), &mut entries)?;
         map::parse(map, leaf.map.start, &entries, head.locator(), &mut locations)?;
-        // The list itself shows unmerged neighbours; two lists must meet to show these.
-        if let (Some(before), Some(first)) = (&last, entries.first())
-            && first.is_same_chunk(before)
-        {
-            return Err(DecodeError { at: leaf.list.start, kind: DecodeErrorKind::UnmergedRepeat });
+        for (entry, location) in entries.iter().zip(&locations) {
+            let this = (*entry, *location);
+            if last.is_some_and(|last| is_unmerged(&last, &this)) {
+                return Err(DecodeError { at: leaf.list.start, kind: DecodeErrorKind::UnmergedRepeat });
+            }
+            last = Some(this);
         }
         for entry in &entries {
             // The leaf's total was found to fit, so each entry does.
             chunks = chunks.saturating_add(entry.chunks().unwrap_or(u64::MAX));
             loud.push(entry.short.is_zero(), entry.image_len().unwrap_or(u64::MAX));
         }
-        last = entries.last().copied();
     }
     expect_sum("chunks", head.record().chunks(), chunks, head.file_len())?;
     expect_sum("blocks", head.record().blocks(), loud.count(), head.file_len())
+}
+
+/// Whether the second of two neighbours should have been a repeat of the first.
+fn is_unmerged(first: &(Entry, Option<Location>), second: &(Entry, Option<Location>)) -> bool {
+    first.0.is_same_chunk(&second.0) && first.1 == second.1
 }

@@ -105,31 +105,13 @@ pub(crate) fn parse(
 
 /// Short names and lengths.
 fn parse_chunks(cursor: &mut Cursor<'_>, max: u32, entries: &mut Vec<Entry>) -> Result<(), DecodeError> {
-    let of = "number of entries";
-    let limit = u64::try_from(LEAF_MAX).expect("a leaf is small");
-    let start = cursor.clone();
-    let count = cursor.varint_up_to(limit, of)?;
-    if count == 0 {
-        return Err(start.fail(DecodeErrorKind::Zero { of }));
-    }
-    let shorts = cursor.arrays::<{ ShortName::LEN }>(count)?;
+    let limit = u32::try_from(LEAF_MAX).expect("a leaf is small");
+    let count = cursor.varint_from_one(limit, "number of entries")?;
+    let shorts = cursor.arrays::<{ ShortName::LEN }>(count.into())?;
     entries.clear();
     for short in shorts {
-        let of = "length of a chunk";
-        let start = cursor.clone();
-        let len = cursor.varint_up_to(u64::from(max), of)?;
-        if len == 0 {
-            return Err(start.fail(DecodeErrorKind::Zero { of }));
-        }
-        let entry = Entry {
-            short: ShortName::from_bytes(*short),
-            len: u32::try_from(len).expect("it is at most `max`"),
-            repeats: 0,
-        };
-        if entries.last().is_some_and(|last| last.is_same_chunk(&entry)) {
-            return Err(start.fail(DecodeErrorKind::UnmergedRepeat));
-        }
-        entries.push(entry);
+        let len = cursor.varint_from_one(max, "length of a chunk")?;
+        entries.push(Entry { short: ShortName::from_bytes(*short), len, repeats: 0 });
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ impl<I: Iterator<Item = Entry>> Iterator for LeafLists<I> {
     fn next(&mut self) -> Option<LeafList> {
         let grouper = self.grouper.as_mut()?;
         for chunk in self.chunks.by_ref() {
-            if let Step::Leaf(entries) = grouper.push(chunk) {
+            if let Step::Leaf(entries) = grouper.push(chunk, true) {
                 return Some(LeafList::of(entries));
             }
         }

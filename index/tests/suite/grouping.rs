@@ -4,7 +4,11 @@ use std::collections::HashSet;
 
 use crate::random::random_pieces;
 use crate::sample::{Piece, build, build_as, description, ends_branch, in_frame, short, small, word};
-use chunk_index::{Block, Index, NodeRef, ShortName, leaf_lists};
+use chunk_chunker::Params;
+use chunk_chunker::image::BlockHash;
+use chunk_index::{
+    Block, FrameRef, Index, Location, Locator, NodeRef, PackRef, ShortName, TreeBuilder, leaf_lists,
+};
 
 fn leaf_hashes(pieces: &[Piece]) -> Vec<[u8; 32]> {
     leaf_lists(pieces.iter().map(Piece::entry)).map(|list| *list.hash()).collect()
@@ -126,4 +130,34 @@ fn the_small_sample_has_what_the_hostile_tests_rely_on() {
     assert_eq!(index.leaves().count(), 34);
     assert!(index.blocks().any(|(_, block)| block == Block::Silent));
     assert!(file.len() < 10_000, "{} bytes are too many to damage one by one", file.len());
+}
+
+#[test]
+fn an_entry_of_a_long_list_costs_less_than_ten_bytes() {
+    // Chunks of 9 KiB on average in frames of 256 KiB, all stored for this version.
+    let mut frame = FrameRef { offset: 16, stored_len: 100_003, plain_len: 1 << 18, raw: false };
+    let mut there = Location { pack: 0, frame, first: 0 };
+    let mut builder = TreeBuilder::new(Params::new(2048, 8192, 65536, 2).unwrap());
+    let mut leaves = Vec::new();
+    let mut image_len = 0_u64;
+    for Piece { short, .. } in random_pieces(200_000) {
+        let [low, high, ..] = *blake3::hash(&short.to_bytes()).as_bytes();
+        let len = 2048 + u32::from(u16::from_le_bytes([low, high])) % 14_337;
+        if there.first + len > frame.plain_len {
+            frame.offset = u32::try_from(frame.end()).unwrap();
+            if frame.offset > 60 << 20 {
+                (there.pack, frame.offset) = (there.pack + 1, 16);
+            }
+            there = Location { frame, first: 0, ..there };
+        }
+        builder.push(short, len, 1, Some(there), &mut leaves).unwrap();
+        there.first += len;
+        image_len += u64::from(len);
+    }
+    let hashes = vec![BlockHash::from_bytes([7; 32]); usize::try_from(image_len.div_ceil(1 << 20)).unwrap()];
+    let packs = vec![PackRef { name: [1; 32], len: 64 << 20 }; usize::try_from(there.pack).unwrap() + 1];
+    let front = builder.finish(description(), &Locator::new(packs).unwrap(), &hashes, &mut leaves).unwrap();
+    let tree = front.bytes.len() + leaves.len() - 32 * hashes.len();
+    assert!(tree < 200_000 * 10, "{tree} bytes without block hashes");
+    Index::decode([front.bytes, leaves].concat()).unwrap();
 }

@@ -67,13 +67,18 @@ fn any_piece() -> impl Strategy<Value = (ShortName, u32, u64, Next)> {
 fn any_pieces(most: usize) -> impl Strategy<Value = Vec<Piece>> {
     vec(any_piece(), 0..most).prop_map(|pieces| {
         let mut behind = None;
+        let mut last: Option<Piece> = None;
         let place = |(short, len, count, next): (ShortName, u32, u64, Next)| {
-            if short.is_zero() {
-                return Piece { short, len, count, location: None };
-            }
-            let location = next.place(len, behind);
-            behind = Some(Location { first: location.first + len, ..location });
-            Piece { short, len, count, location: Some(location) }
+            // Neighbours that look alike are the same chunk, as they nearly always are, so they lie in one place.
+            let alike = last.as_ref().filter(|last| last.short == short && last.len == len);
+            let location = match alike {
+                Some(last) => last.location,
+                None => (!short.is_zero()).then(|| next.place(len, behind)),
+            };
+            behind = location.map(|location| Location { first: location.first + len, ..location }).or(behind);
+            let piece = Piece { short, len, count, location };
+            last = Some(piece.clone());
+            piece
         };
         pieces.into_iter().map(place).collect()
     })
@@ -142,6 +147,18 @@ proptest! {
         prop_assert_eq!(&hashes(joined), &leaves);
         prop_assert_eq!(&hashes(one_by_one), &leaves);
     }
+}
+
+#[test]
+fn chunks_that_look_alike_but_lie_apart_stay_apart() {
+    let short = ShortName::from_bytes([7; 6]);
+    let frame = FrameRef { offset: 16, stored_len: 99, plain_len: 4000, raw: false };
+    let at = |first| Some(Location { pack: 0, frame, first });
+    let piece = |count, location| Piece { short, len: 500, count, location };
+    let pieces = [piece(1, at(0)), piece(2, at(500)), piece(1, at(500)), piece(1, at(0))];
+    let index = Index::decode(build(&pieces, 3)).unwrap();
+    let entries: Vec<_> = index.entries().map(|placed| (placed.entry.repeats, placed.location)).collect();
+    assert_eq!(entries, [(0, at(0)), (2, at(500)), (0, at(0))]);
 }
 
 /// What the entries should be: equal neighbours joined, with the location of the first.

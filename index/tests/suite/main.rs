@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "whatever fails here fails the test")]
 
 mod client;
+mod example;
 mod grouping;
 mod hostile;
 mod laws;

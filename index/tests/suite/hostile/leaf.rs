@@ -2,7 +2,7 @@
 
 use chunk_index::{DecodeErrorKind, Index};
 
-use super::forge::{Forge, Leaf, Line, varint, varints};
+use super::forge::{Forge, Leaf, Line, Run, runs, varint, varints};
 use super::{limit, many, refusal, sum};
 
 /// Three entries, 130 bytes, the second repeated.
@@ -94,8 +94,11 @@ fn a_chunk_of_no_or_too_many_bytes_is_refused() {
 
 #[test]
 fn an_entry_that_should_have_been_a_repeat_is_refused() {
-    let lines = [(1, 10, 0), (2, 20, 1), (2, 20, 2), (3, 20, 0)];
+    let lines = [(1, 10, 0), (0, 20, 1), (0, 20, 2), (3, 20, 0)];
     assert_eq!(refusal(&of(vec![Leaf::in_one_run(&lines)])), DecodeErrorKind::UnmergedRepeat);
+    // Equal in all but their place: their names differ, whatever the short ones say.
+    let lines = [(1, 10, 0), (2, 20, 1), (2, 20, 2), (3, 20, 0)];
+    Index::decode(of(vec![Leaf::in_one_run(&lines)]).file()).unwrap();
     // Equal short names with different lengths are different chunks.
     let lines = [(1, 10, 0), (2, 20, 3), (2, 21, 0), (3, 20, 0)];
     Index::decode(of(vec![Leaf::in_one_run(&lines)]).file()).unwrap();
@@ -105,7 +108,8 @@ fn an_entry_that_should_have_been_a_repeat_is_refused() {
 fn a_repeat_across_two_leaves_is_refused() {
     let mut lines: Vec<Line> = (0..16).map(|number| (number * 64 + 1, 1, 0)).collect();
     lines[15].0 = 32;
-    let mut forge = of(vec![Leaf::in_one_run(&lines), Leaf::in_one_run(&[(32, 1, 0)])]);
+    let again = Leaf::of(&[(32, 1, 0)], runs(&[Run { first: 15, ..Run::default() }]));
+    let mut forge = of(vec![Leaf::in_one_run(&lines), again]);
     assert_eq!(refusal(&forge), DecodeErrorKind::UnmergedRepeat);
     forge = of(vec![Leaf::in_one_run(&lines), Leaf::in_one_run(&[(32, 2, 0)])]);
     forge.record.chunks = 17;

@@ -3,6 +3,7 @@
 //! Every object is written under `tmp/`, synced, renamed to its place, and its directory synced. So after a
 //! power cut an object is there whole or not at all, and what was reported as published is there.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
@@ -37,14 +38,16 @@ impl Directory {
         }
     }
 
-    /// Opens a store for writing; creates what is missing and removes what writers that died left in `tmp/`.
+    /// Opens a store for writing; creates what is missing and removes what writers that died left
+    /// unfinished.
     pub fn open_for_writing(root: &Path) -> io::Result<Self> {
         for directory in [root.to_owned(), root.join("packs"), root.join("lookup"), root.join("tmp")] {
             create_directory(&directory)?;
         }
         let lock = open_lock(&root.join(WRITERS_LOCK))?;
         if lock.try_lock().is_ok() {
-            remove_leftovers(&root.join("tmp"))?;
+            remove_leftovers(&root.join("tmp"), |extension| extension != Some("lock"))?;
+            remove_leftovers(&root.join("lookup"), |extension| extension == Some("tmp"))?;
         }
         lock.lock_shared()?;
         Ok(Self { root: root.to_owned(), writers: Some(lock) })
@@ -198,10 +201,9 @@ fn open_lock(path: &Path) -> io::Result<File> {
 }
 
 /// Removes unfinished files. Only while no other writer lives: theirs look the same.
-fn remove_leftovers(tmp: &Path) -> io::Result<()> {
-    for (name, entry) in files(tmp)? {
-        let lock = Path::new(&name).extension().is_some_and(|extension| extension == "lock");
-        if !lock {
+fn remove_leftovers(directory: &Path, is_leftover: impl Fn(Option<&str>) -> bool) -> io::Result<()> {
+    for (name, entry) in files(directory)? {
+        if is_leftover(Path::new(&name).extension().and_then(OsStr::to_str)) {
             fs::remove_file(entry.path())?;
         }
     }

@@ -82,7 +82,7 @@ pub enum DecodeErrorKind {
     Text(TextError),
     /// Annotation keys do not ascend.
     AnnotationOrder,
-    /// An entry equals the one before it, so it should have been a repeat.
+    /// An entry equals the one before it, also in its place, so it should have been a repeat.
     UnmergedRepeat,
     /// A repeat belongs to an entry behind the leaf's end.
     RepeatOutsideLeaf,

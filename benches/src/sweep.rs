@@ -31,7 +31,7 @@ struct Setting {
 }
 
 /// The setting that all others differ from in one thing.
-const BASE: Setting = Setting { avg: 8 << 10, frame: 256 << 10, level: 3 };
+const BASE: Setting = Setting { avg: 4 << 10, frame: 256 << 10, level: 3 };
 
 fn settings(what: &str) -> Vec<Setting> {
     match what {

@@ -27,7 +27,7 @@ impl Params {
     pub const HIGHEST_LEVEL: u8 = 3;
 
     /// What a publisher uses unless told otherwise.
-    pub const DEFAULT: Self = match Self::new(2048, 8192, 65536, 2) {
+    pub const DEFAULT: Self = match Self::new(1024, 4096, 32768, 2) {
         Ok(params) => params,
         Err(_) => panic!("the default lies within the limits"),
     };

@@ -7,7 +7,7 @@ use crate::children::{Child, put_list, put_map, total_len};
 use crate::cursor::length;
 use crate::digest::digest;
 use crate::grouping::branch_ends;
-use crate::preamble::{PREAMBLE_LEN, Preamble};
+use crate::preamble::{PREAMBLE_LEN, Preamble, TOP_LIMIT};
 
 /// The tree above the leaves, all but its maps.
 pub(crate) struct Tree {
@@ -64,6 +64,7 @@ impl Branch {
 /// Everything before the leaves: head, branches, block hashes. `None` if the top does not fit its preamble.
 pub(crate) fn front(mut tree: Tree, record: &[u8], locator: &[u8], blocks: &[u8]) -> Option<Vec<u8>> {
     let part = |bytes: &[u8]| u32::try_from(bytes.len()).ok();
+    let top_part = |bytes: &[u8]| part(bytes).filter(|len| *len <= TOP_LIMIT);
     let unmapped = [record, locator, &tree.top_list].map(length).into_iter();
     let unmapped = unmapped.fold(u64::try_from(PREAMBLE_LEN).ok()?, u64::saturating_add);
     // Both places only ever grow from one round to the next, as each varint does with what it says, so the
@@ -83,8 +84,8 @@ pub(crate) fn front(mut tree: Tree, record: &[u8], locator: &[u8], blocks: &[u8]
         let preamble = Preamble {
             record: part(record)?,
             locator: part(locator)?,
-            top_list: part(&tree.top_list)?,
-            top_map: part(&top_map)?,
+            top_list: top_part(&tree.top_list)?,
+            top_map: top_part(&top_map)?,
             file: front_len.saturating_add(tree.leaves_len),
         };
         let mut front = preamble.seal(&[record, locator, &tree.top_list, &top_map].concat());

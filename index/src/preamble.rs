@@ -8,6 +8,9 @@ use crate::record::RECORD_LIMIT;
 /// Bytes of the preamble.
 pub(crate) const PREAMBLE_LEN: usize = 48;
 
+/// Longest list, and longest map, of the top.
+pub(crate) const TOP_LIMIT: u32 = 1 << 26;
+
 const MAGIC: [u8; 8] = *b"chunkidx";
 const FORMAT: u16 = 1;
 /// Where the check over the head starts; it ends the preamble.
@@ -62,8 +65,8 @@ impl Preamble {
         };
         let record = cursor.checked(limited(RECORD_LIMIT, "length of the record"))?;
         let locator = cursor.checked(limited(LOCATOR_LIMIT, "length of the locator"))?;
-        let top_list = cursor.field()?;
-        let top_map = cursor.field()?;
+        let top_list = cursor.checked(limited(TOP_LIMIT, "length of the top list"))?;
+        let top_map = cursor.checked(limited(TOP_LIMIT, "length of the top map"))?;
         cursor.checked(|zero: u32| (zero == 0).then_some(()).ok_or(Kind::Reserved))?;
         let file_at = cursor.clone();
         let preamble = Self { record, locator, top_list, top_map, file: cursor.field()? };

@@ -34,13 +34,19 @@ fn lengths_above_their_limits_are_refused() {
     assert_eq!(refusal(&forge), limit("length of the record", 65536, 65537));
     forge.edit_preamble = |bytes| bytes[16..20].copy_from_slice(&((1_u32 << 24) + 1).to_le_bytes());
     assert_eq!(refusal(&forge), limit("length of the locator", 1 << 24, (1 << 24) + 1));
+    let mut forge = many();
+    forge.edit_preamble = |bytes| bytes[20..24].copy_from_slice(&((1_u32 << 26) + 1).to_le_bytes());
+    assert_eq!(refusal(&forge), limit("length of the top list", 1 << 26, (1 << 26) + 1));
+    let mut forge = many();
+    forge.edit_preamble = |bytes| bytes[24..28].copy_from_slice(&((1_u32 << 26) + 1).to_le_bytes());
+    assert_eq!(refusal(&forge), limit("length of the top map", 1 << 26, (1 << 26) + 1));
 }
 
 #[test]
 fn a_head_longer_than_the_file_is_refused() {
     let mut forge = many();
-    forge.edit_preamble = |bytes| bytes[20..28].fill(0xff);
-    assert!(matches!(refusal(&forge), DecodeErrorKind::Truncated { missing } if missing > 8_000_000_000));
+    forge.edit_preamble = |bytes| bytes[23] = 3;
+    assert!(matches!(refusal(&forge), DecodeErrorKind::Truncated { missing } if missing > 50_000_000));
 }
 
 #[test]

@@ -16,9 +16,11 @@ mod make;
 mod output;
 mod progress;
 mod size;
+mod usage;
 mod verify;
 
 pub use exit::{Exit, Failure};
+pub use usage::explain;
 
 use args::{Args, Command};
 use output::Output;

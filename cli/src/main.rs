@@ -3,22 +3,22 @@
 use std::process::ExitCode;
 
 use chunk_cli::args::Args;
-use chunk_cli::{Exit, run};
+use chunk_cli::{Exit, Failure, explain, run};
 use clap::Parser;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // Help and version are answers, not errors.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-            return if error.print().is_ok() { exit.into() } else { Exit::Internal.into() };
-        }
+        Err(said) => return end(explain(&said), false),
     };
-    match run(&args) {
-        Ok(()) => Exit::Ok.into(),
+    end(run(&args).map(|()| Exit::Ok), args.json)
+}
+
+fn end(done: Result<Exit, Failure>, json: bool) -> ExitCode {
+    match done {
+        Ok(exit) => exit.into(),
         Err(failure) => {
-            failure.tell(args.json);
+            failure.tell(json);
             failure.exit().into()
         }
     }

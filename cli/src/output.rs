@@ -1,10 +1,12 @@
 //! Where answers go: stdout, as text or as JSON, and nothing else ever goes there.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
+use crate::locate::In;
 
 /// How the answer is given.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl Output {
         } else {
             text()
         };
-        finish(io::stdout().lock().write_all(answer.as_bytes()))
+        print(&answer)
     }
 
     /// Says something that is no answer.
@@ -47,10 +49,17 @@ impl Output {
     }
 }
 
+/// Writes a text to stdout.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    finish(io::stdout().lock().write_all(text.as_bytes()))
+}
+
 /// What became of writing to stdout. Whoever closes a pipe has read enough of an answer.
 pub(crate) fn finish(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Failure::new(Exit::Target, error)),
+        written => written.map_err(|error| {
+            Failure::new(Exit::Target, In { path: PathBuf::from("standard output"), error })
+        }),
     }
 }

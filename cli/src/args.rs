@@ -44,12 +44,12 @@ pub enum Command {
 
 /// Arguments of `make`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(after_help = with_exit_codes("\
 Example:
   chunk make image.ext4
       writes store/image.ext4.cidx, store/image.ext4@1.cidx and store/packs/
 
-A version is known by its line (--name) and its label (--version). A label never changes its image.")]
+A version is known by its line (--name) and its label (--version). A label never changes its image."))]
 pub struct Make {
     /// Images: files, block devices, or - for stdin
     #[arg(required = true, value_name = "IMAGE")]
@@ -91,6 +91,7 @@ pub struct Make {
 
 /// Arguments of `info`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = Exit::TABLE)]
 pub struct Info {
     /// Index: a file, or a file's path with @LABEL or @ID
     pub index: PathBuf,
@@ -98,6 +99,7 @@ pub struct Info {
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = Exit::TABLE)]
 pub struct List {
     /// Directory of the store
     #[arg(default_value = "store", value_name = "STORE")]
@@ -106,9 +108,9 @@ pub struct List {
 
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(after_help = with_exit_codes("\
 Example:
-  chunk diff /dev/mmcblk0p1 store/image.ext4.cidx")]
+  chunk diff /dev/mmcblk0p1 store/image.ext4.cidx"))]
 pub struct Diff {
     /// What the device holds: an index, or any file or block device
     pub a: PathBuf,
@@ -124,6 +126,7 @@ pub struct Diff {
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = Exit::TABLE)]
 pub struct Verify {
     /// Directory of a store, or an index
     #[arg(default_value = "store", value_name = "STORE|INDEX")]
@@ -132,6 +135,7 @@ pub struct Verify {
 
 /// Arguments of `cat`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = Exit::TABLE)]
 pub struct Cat {
     /// Index: a file, or a file's path with @LABEL or @ID
     pub index: PathBuf,
@@ -145,10 +149,16 @@ pub struct Cat {
 
 /// Arguments of `generate`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = Exit::TABLE)]
 pub struct Generate {
     /// What to write: `man`, or the completions of a shell: `bash`, `fish`, `zsh`, `elvish`, `powershell`
     pub what: String,
     /// Where to write it
     #[arg(default_value = ".", value_name = "DIR")]
     pub directory: PathBuf,
+}
+
+/// Help that ends with the exit codes, as that of every verb does.
+fn with_exit_codes(help: &str) -> String {
+    format!("{help}\n\n{}", Exit::TABLE)
 }

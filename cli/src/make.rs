@@ -18,6 +18,9 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::size::{Size, human};
 
+/// What stands for stdin on the command line.
+const STDIN: &str = "-";
+
 #[derive(Serialize)]
 struct Answer<'a> {
     image: String,
@@ -70,7 +73,7 @@ pub(crate) fn run(make: &Make, output: &Output) -> Result<(), Failure> {
 }
 
 fn open(image: &Path) -> Result<Source, SourceError> {
-    if image == Path::new("-") { Ok(Source::stream(io::stdin())) } else { Source::open(image) }
+    if image == Path::new(STDIN) { Ok(Source::stream(io::stdin())) } else { Source::open(image) }
 }
 
 fn tell(image: &Path, report: &Report, seconds: String, output: &Output) -> Result<(), Failure> {
@@ -113,14 +116,10 @@ fn tell(image: &Path, report: &Report, seconds: String, output: &Output) -> Resu
 }
 
 fn wish(make: &Make, image: &Path) -> Result<Wish, Failure> {
-    let name = match (&make.name, image.file_name().and_then(|name| name.to_str())) {
-        (Some(name), _) => name.as_str(),
-        (None, Some("-") | None) => {
-            return Err(
-                Failure::new(Exit::Usage, "an image from stdin has no name").hint("give it one with --name")
-            );
-        }
-        (None, Some(name)) => name,
+    let name = match &make.name {
+        Some(name) => name,
+        None => own_name(image)
+            .map_err(|error| Failure::new(Exit::Usage, error).hint("give it one with --name"))?,
     };
     let word = |what: &str, text: &str| {
         let message = |error| format!("{text:?} cannot be a {what}: {error}");
@@ -140,6 +139,15 @@ fn wish(make: &Make, image: &Path) -> Result<Wish, Failure> {
         label: make.version.as_deref().map(|label| word("label", label)).transpose()?,
         annotations: annotations(pairs).map_err(|error| Failure::new(Exit::Usage, error))?,
     })
+}
+
+/// The name that an image brings along.
+fn own_name(image: &Path) -> Result<&str, String> {
+    if image == Path::new(STDIN) {
+        return Err("an image from stdin has no name".to_owned());
+    }
+    let name = image.file_name().and_then(|name| name.to_str());
+    name.ok_or_else(|| format!("{} has no name that a version can have", image.display()))
 }
 
 fn options(make: &Make, store: &Directory) -> Result<Options, Failure> {

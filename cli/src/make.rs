@@ -134,6 +134,11 @@ fn wish(make: &Make, image: &Path) -> Result<Wish, Failure> {
     let mut pairs = free.collect::<Result<Vec<_>, _>>()?;
     pairs.extend(make.compatible.as_deref().map(|what| ("compatible", what)));
     pairs.extend(make.arch.as_deref().map(|arch| ("arch", arch)));
+    for (number, (key, _)) in pairs.iter().enumerate() {
+        if pairs[..number].iter().any(|(earlier, _)| earlier == key) {
+            return Err(Failure::new(Exit::Usage, format!("annotation {key:?} is given twice")));
+        }
+    }
     Ok(Wish {
         name: word("name", name)?,
         label: make.version.as_deref().map(|label| word("label", label)).transpose()?,

@@ -173,7 +173,9 @@ fn options(make: &Make, store: &Directory) -> Result<Options, Failure> {
 }
 
 fn store_failure(store: &Path, error: io::Error) -> Failure {
-    Failure::new(io_exit(&error), In { path: store.to_owned(), error })
+    // A directory that is missing on the way to the store is no data of it that is missing.
+    let exit = if error.kind() == io::ErrorKind::NotFound { Exit::Target } else { io_exit(&error) };
+    Failure::new(exit, In { path: store.to_owned(), error })
 }
 
 /// Exit code and hint for what kept a version from being published.

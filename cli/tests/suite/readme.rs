@@ -1,0 +1,39 @@
+//! The example of the README does what it says.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use crate::image;
+use crate::sandbox::{CHUNK, Run, Sandbox};
+
+/// The commands of the first console example, without prompts and remarks.
+fn commands() -> Vec<&'static str> {
+    let readme = include_str!("../../../README.md");
+    let lines = readme.lines().skip_while(|line| *line != "```console").skip(1);
+    let lines = lines.take_while(|line| *line != "```");
+    lines.filter_map(|line| line.strip_prefix("$ ")).collect()
+}
+
+#[test]
+fn the_commands_of_the_readme_work_one_after_the_other() {
+    let sandbox = Sandbox::new();
+    let binaries = Path::new(CHUNK).parent().expect("the binary lies in a directory").to_owned();
+    let inherited = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([binaries].into_iter().chain(env::split_paths(&inherited)));
+    let path = path.expect("the paths were joined before");
+    let mut builds = [image::disk(1), image::next_version(&image::disk(1))].into_iter();
+    let mut ran = String::new();
+    for command in commands() {
+        if command.starts_with("chunk make ") {
+            sandbox.write("image.ext4", &builds.next().expect("the example makes two builds"));
+        }
+        let run =
+            Run::of(Command::new("sh").args(["-c", command]).current_dir(sandbox.root()).env("PATH", &path));
+        ran += run.succeeds().text();
+    }
+    assert!(builds.next().is_none(), "both builds were made");
+    for said in ["published image.ext4@1.0", "published image.ext4@1.1", "release 2", "download "] {
+        assert!(ran.contains(said), "{said:?} in {ran}");
+    }
+}

@@ -1,0 +1,212 @@
+//! `chunk verify`: whole is called whole; what is damaged is found and named, and `make` mends it.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::image;
+use crate::oracle::{PACK_TRAILER, Pack};
+use crate::sandbox::{Sandbox, keys, number, string};
+
+/// Two lines: `a.img` with a second version that adds a pack of its own, and `b.img` that shares nothing.
+struct Store {
+    sandbox: Sandbox,
+    /// The packs in the order of publishing: of `a.img@1`, of `a.img@2`, of `b.img@1`.
+    packs: [String; 3],
+}
+
+impl Store {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let first = [image::noise(1, 600_000), image::prose(2, 900_000)].concat();
+        let second = [first.clone(), image::noise(3, 700_000)].concat();
+        let mut known = Vec::new();
+        let packs = [("a1", first), ("a2", second), ("b1", image::prose(4, 500_000))].map(|(file, image)| {
+            sandbox.write(file, &image);
+            publish(&sandbox, file);
+            let all = sandbox.names("store/packs");
+            let mut new = all.iter().filter(|name| !known.contains(*name)).cloned();
+            let added = new.next().expect("each image adds a pack");
+            assert_eq!(new.next(), None, "each image adds one pack");
+            known = all;
+            format!("packs/{added}")
+        });
+        Self { sandbox, packs }
+    }
+
+    fn path(&self, pack: usize) -> String {
+        format!("store/{}", self.packs[pack])
+    }
+
+    /// Changes a pack's bytes.
+    fn damage(&self, pack: usize, change: impl FnOnce(&mut Vec<u8>)) {
+        let path = self.path(pack);
+        let mut bytes = self.sandbox.read(&path);
+        change(&mut bytes);
+        self.sandbox.write(&path, &bytes);
+    }
+
+    /// What `verify` says, having failed with `code`.
+    #[track_caller]
+    fn damaged(&self, code: i32) -> Value {
+        let text = self.sandbox.chunk("verify").fails(code).says("hint: remove the damaged packs");
+        assert!(text.text().contains("\ndamaged: "), "{text}");
+        let run = self.sandbox.chunk("verify --json");
+        assert_eq!(run.code(), Some(code), "{run}");
+        let answer = run.json();
+        assert_eq!(answer["ok"], false);
+        answer
+    }
+
+    /// Asserts that all images can be published again, and all is as it was.
+    #[track_caller]
+    fn is_mended_by_make(&self) {
+        for file in ["a1", "a2", "b1"] {
+            publish(&self.sandbox, file);
+        }
+        self.sandbox.chunk("verify").succeeds();
+        for (index, file) in [("a.img@1", "a1"), ("a.img@2", "a2"), ("a.img", "a2"), ("b.img", "b1")] {
+            let run = self.sandbox.chunk(&format!("cat store/{index}")).succeeds();
+            assert!(run.stdout == self.sandbox.read(file), "{index}");
+        }
+    }
+}
+
+/// Publishes the file `a1` as `a.img@1` and so on.
+fn publish(sandbox: &Sandbox, file: &str) {
+    let (line, label) = file.split_at(1);
+    sandbox.chunk(&format!("make --quiet --name {line}.img --version {label} {file}")).succeeds();
+}
+
+/// The names of damaged objects.
+fn objects<'v>(answer: &'v Value, key: &str) -> Vec<&'v str> {
+    answer[key].as_array().expect("a list").iter().map(|found| string(found, "object")).collect()
+}
+
+const ALL_OF_A: [&str; 3] = ["a.img.cidx", "a.img@1.cidx", "a.img@2.cidx"];
+const SECOND_OF_A: [&str; 2] = ["a.img.cidx", "a.img@2.cidx"];
+
+#[test]
+fn a_whole_store_is_counted_and_called_whole() {
+    let Store { sandbox, packs } = Store::new();
+    let answer = sandbox.chunk("verify --json").succeeds().json();
+    assert_eq!(
+        keys(&answer),
+        ["chunks", "damaged_packs", "damaged_versions", "ok", "pack_bytes", "packs", "versions"]
+    );
+    let files = packs.map(|pack| sandbox.read(format!("store/{pack}")));
+    let chunks: usize =
+        files.iter().flat_map(|file| Pack::read(file).frames).map(|frame| frame.chunks.len()).sum();
+    assert_eq!(
+        answer,
+        json!({
+            "ok": true, "packs": 3, "pack_bytes": files.iter().map(Vec::len).sum::<usize>(),
+            "chunks": chunks, "versions": 5, "damaged_packs": [], "damaged_versions": [],
+        })
+    );
+    let run = sandbox.chunk("verify store").succeeds();
+    assert!(run.text().starts_with("whole: 5 versions, 3 packs, "), "{run}");
+    assert!(run.text().ends_with(&format!(", {chunks} chunks\n")), "{run}");
+}
+
+#[test]
+fn one_index_is_verified_with_its_packs_only() {
+    let store = Store::new();
+    store.damage(2, |bytes| bytes[100] ^= 1);
+    let answer = store.sandbox.chunk("verify --json store/a.img@1.cidx").succeeds().json();
+    assert_eq!((number(&answer, "versions"), number(&answer, "packs")), (1, 1));
+    let answer = store.sandbox.chunk("verify --json store/a.img").succeeds().json();
+    assert_eq!((number(&answer, "versions"), number(&answer, "packs")), (1, 2));
+    let run = store.sandbox.chunk("verify store/b.img@1").fails(6);
+    assert!(run.text().starts_with(&store.packs[2]), "{run}");
+    store.sandbox.chunk("verify store/c.img").fails(7).says("there is no index store/c.img");
+    store.sandbox.chunk("verify elsewhere").fails(7);
+}
+
+#[test]
+fn a_byte_flipped_in_a_frame_is_found_with_the_versions_that_need_it() {
+    for (pack, versions) in [(0, &ALL_OF_A[..]), (1, &SECOND_OF_A), (2, &["b.img.cidx", "b.img@1.cidx"])] {
+        let store = Store::new();
+        let frame = Pack::read(&store.sandbox.read(store.path(pack))).frames.remove(0);
+        store.damage(pack, |bytes| bytes[usize::try_from(frame.file.end).expect("it fits") - 10] ^= 0x80);
+        let answer = store.damaged(6);
+        assert_eq!(objects(&answer, "damaged_packs"), [&store.packs[pack]]);
+        assert_eq!(objects(&answer, "damaged_versions"), versions);
+        let what = string(&answer["damaged_packs"][0], "damage");
+        assert!(what.starts_with("1 damaged frames, the first at byte 16"), "{what}");
+    }
+}
+
+#[test]
+fn every_way_to_damage_a_pack_is_found_and_mended() {
+    type Way = fn(&mut Vec<u8>);
+    let ways: [(&str, Way); 6] = [
+        ("a byte of the header", |bytes| bytes[0] ^= 1),
+        ("a byte of the first frame", |bytes| bytes[20] ^= 1),
+        ("a byte of the table", |bytes| {
+            let table = Pack::read(bytes).table.start;
+            bytes[table + 9] ^= 1;
+        }),
+        ("a byte of the trailer", |bytes| {
+            let trailer = bytes.len() - PACK_TRAILER;
+            bytes[trailer + 20] ^= 1;
+        }),
+        ("the last byte gone", |bytes| bytes.truncate(bytes.len() - 1)),
+        ("no bytes at all", Vec::clear),
+    ];
+    let store = Store::new();
+    for (way, change) in ways {
+        store.damage(1, change);
+        let answer = store.damaged(6);
+        assert_eq!(objects(&answer, "damaged_packs"), [&store.packs[1]], "{way}");
+        assert_eq!(objects(&answer, "damaged_versions"), SECOND_OF_A, "{way}");
+        fs::remove_file(store.sandbox.path(store.path(1))).expect("the pack is there");
+        store.is_mended_by_make();
+    }
+}
+
+#[test]
+fn a_removed_pack_is_found_by_the_versions_that_need_it_and_mended() {
+    let store = Store::new();
+    fs::remove_file(store.sandbox.path(store.path(0))).expect("the pack is there");
+    let answer = store.damaged(6);
+    assert!(objects(&answer, "damaged_packs").is_empty(), "{answer}");
+    assert_eq!(objects(&answer, "damaged_versions"), ALL_OF_A);
+    let what = string(&answer["damaged_versions"][0], "damage");
+    assert!(what.ends_with("chunks cannot be had, the first for byte 0 of the image"), "{what}");
+    store.is_mended_by_make();
+}
+
+#[test]
+fn a_renamed_pack_is_neither_its_old_name_nor_its_new_one() {
+    let store = Store::new();
+    let false_name = format!("packs/{}.pack", "0".repeat(64));
+    fs::rename(store.sandbox.path(store.path(1)), store.sandbox.path(format!("store/{false_name}")))
+        .expect("the pack is there");
+    let answer = store.damaged(6);
+    assert_eq!(objects(&answer, "damaged_packs"), [&false_name]);
+    assert_eq!(objects(&answer, "damaged_versions"), SECOND_OF_A);
+    fs::remove_file(store.sandbox.path(format!("store/{false_name}"))).expect("the pack is there");
+    store.is_mended_by_make();
+}
+
+#[test]
+fn a_pack_that_belongs_elsewhere_harms_nobody_under_its_own_name() {
+    let store = Store::new();
+    fs::remove_file(store.sandbox.path("store/b.img.cidx")).expect("the index is there");
+    fs::remove_file(store.sandbox.path("store/b.img@1.cidx")).expect("the index is there");
+    let answer = store.sandbox.chunk("verify --json").succeeds().json();
+    assert_eq!((number(&answer, "packs"), number(&answer, "versions")), (3, 3));
+}
+
+#[test]
+fn a_pack_whose_table_cannot_be_read_is_told_and_counts_as_missing() {
+    let store = Store::new();
+    store.damage(1, Vec::clear);
+    let run = store.sandbox.chunk("make --json --name a.img --version 2 a2");
+    assert_eq!(run.code(), Some(0), "{run}");
+    let name = store.packs[1].trim_start_matches("packs/").trim_end_matches(".pack");
+    assert!(run.stderr.starts_with(&format!("warning: pack {name} counts as missing: ")), "{run}");
+    assert_eq!(number(&run.json(), "packs"), 1, "it was stored again: {run}");
+    assert!(store.sandbox.chunk("cat store/a.img").succeeds().stdout == store.sandbox.read("a2"));
+}

@@ -1,29 +1,25 @@
 //! The last stage: the chunk list, in image order, becomes the index.
 //!
-//! A line waits here until its frame is written and its place is known. Finished leaves go to a temporary file:
-//! they come last in the index, behind parts that are known only at the end.
+//! Finished leaves go to a temporary file: they come last in the index, behind parts that are known only at the
+//! end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use chunk_chunker::Params;
 use chunk_chunker::image::BlockHash;
 use chunk_index::{
-    Annotations, Description, FrameRef, Front, Location, Locator, PackRef, Record, ShortName, TreeBuilder,
+    Annotations, Description, FrameRef, Front, Location, Locator, PackRef, Record, TreeBuilder,
 };
 use chunk_store::{Lookup, PackSlot, Place, Upload};
 use tempfile::SpooledTempFile;
 
 use crate::error::MakeError;
-use crate::packing::{Packing, Spot};
-
-/// Bytes of leaves that are kept in memory before a file is used.
-const IN_MEMORY: usize = 4 << 20;
+use crate::places::{IN_MEMORY, PlacedLine};
 
 pub(crate) struct Listing {
     tree: TreeBuilder,
-    waiting: VecDeque<(ShortName, u32, Spot)>,
     leaves: SpooledTempFile,
     finished: Vec<u8>,
     /// Packs in the order in which the image first needs them.
@@ -34,7 +30,7 @@ pub(crate) struct Listing {
 /// The parts of an index around the leaves that are kept already.
 pub(crate) struct Sealed {
     front: Front,
-    last_leaf: Vec<u8>,
+    last_leaves: Vec<u8>,
 }
 
 impl Sealed {
@@ -48,7 +44,6 @@ impl Listing {
     pub(crate) fn new(params: Params, scratch: &Path) -> Self {
         Self {
             tree: TreeBuilder::new(params),
-            waiting: VecDeque::new(),
             leaves: SpooledTempFile::new_in(IN_MEMORY, scratch),
             finished: Vec::new(),
             packs: Vec::new(),
@@ -56,30 +51,16 @@ impl Listing {
         }
     }
 
-    /// Takes the next line and lists those whose turn has come.
-    pub(crate) fn push(
-        &mut self,
-        short: ShortName,
-        len: u32,
-        spot: Spot,
-        packing: &Packing<'_>,
-    ) -> Result<(), MakeError> {
-        self.waiting.push_back((short, len, spot));
-        self.drain(packing)
-    }
-
-    /// Lists the lines whose turn has come.
-    pub(crate) fn drain(&mut self, packing: &Packing<'_>) -> Result<(), MakeError> {
-        while let Some(&(short, len, spot)) = self.waiting.front() {
-            let Ok(place) = packing.resolve(spot, len) else { break };
-            self.waiting.pop_front();
-            let location = place.map(|place| self.locate(&place));
-            self.tree
-                .push(short, len, 1, location, &mut self.finished)
-                .map_err(|error| MakeError::Description(error.to_string()))?;
+    /// Takes the next line.
+    pub(crate) fn push(&mut self, line: PlacedLine) -> Result<(), MakeError> {
+        let location = line.place.map(|place| self.locate(&place));
+        self.tree
+            .push(line.short, line.len, 1, location, &mut self.finished)
+            .map_err(|error| MakeError::Description(error.to_string()))?;
+        if self.finished.len() >= 1 << 16 {
+            self.leaves.write_all(&self.finished).map_err(MakeError::store("keeping the chunk list"))?;
+            self.finished.clear();
         }
-        self.leaves.write_all(&self.finished).map_err(MakeError::store("keeping the chunk list"))?;
-        self.finished.clear();
         Ok(())
     }
 
@@ -90,7 +71,6 @@ impl Listing {
         blocks: &[BlockHash],
         lookup: &Lookup,
     ) -> Result<Sealed, MakeError> {
-        assert!(self.waiting.is_empty(), "the caller lists every line before the end");
         let impossible = |error: &dyn std::error::Error| MakeError::Description(error.to_string());
         let pack = |slot: &PackSlot| {
             let (name, len) = lookup.pack(*slot).expect("a pack is sealed before the list is complete");
@@ -98,9 +78,9 @@ impl Listing {
         };
         let locator =
             Locator::new(self.packs.iter().map(pack).collect()).map_err(|error| impossible(&error))?;
-        let mut last_leaf = Vec::new();
-        let front = self.tree.clone().finish(description, &locator, blocks, &mut last_leaf);
-        Ok(Sealed { front: front.map_err(|error| impossible(&error))?, last_leaf })
+        let mut last_leaves = self.finished.clone();
+        let front = self.tree.clone().finish(description, &locator, blocks, &mut last_leaves);
+        Ok(Sealed { front: front.map_err(|error| impossible(&error))?, last_leaves })
     }
 
     /// Writes a whole index; returns its length.
@@ -108,8 +88,8 @@ impl Listing {
         out.write_all(&sealed.front.bytes)?;
         self.leaves.seek(SeekFrom::Start(0))?;
         let leaves = io::copy(&mut self.leaves, out)?;
-        out.write_all(&sealed.last_leaf)?;
-        Ok(sealed.front.bytes.len() as u64 + leaves + sealed.last_leaf.len() as u64)
+        out.write_all(&sealed.last_leaves)?;
+        Ok(sealed.front.bytes.len() as u64 + leaves + sealed.last_leaves.len() as u64)
     }
 
     fn locate(&mut self, place: &Place) -> Location {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use chunk_chunker::Name;
 use chunk_store::pack::Writer;
-use chunk_store::{Backend, Compressor, Frame, Lookup, PackSlot, Place};
+use chunk_store::{Backend, Compressor, Decoder, Frame, Key, Lookup, PackSlot, Place};
 use rayon::ThreadPool;
 
 use crate::error::MakeError;
@@ -159,12 +159,33 @@ impl<'b> Packing<'b> {
         }
     }
 
-    /// Writes everything that is still open and makes it durable.
-    pub(crate) fn finish(&mut self) -> Result<Added, MakeError> {
+    /// Writes all frames.
+    pub(crate) fn flush(&mut self) -> Result<(), MakeError> {
         self.close_frame()?;
         while self.write_next()? {}
+        Ok(())
+    }
+
+    /// Writes everything that is still open and makes it durable.
+    pub(crate) fn finish(&mut self) -> Result<Added, MakeError> {
+        self.flush()?;
         self.seal()?;
         Ok(self.added)
+    }
+
+    /// Whether a pack was there before this run.
+    pub(crate) fn is_old(&self, pack: PackSlot) -> bool {
+        pack < self.first_pack
+    }
+
+    /// The bytes of an older frame; none if the store does not give them.
+    pub(crate) fn read_old(&self, pack: PackSlot, frame: &Frame, decoder: &mut Decoder) -> Option<Vec<u8>> {
+        let (name, _) = self.lookup.pack(pack)?;
+        let mut stored = vec![0; frame.stored_len as usize];
+        let mut plain = Vec::new();
+        self.backend.read_at(&Key::pack(&name), u64::from(frame.offset), &mut stored).ok()?;
+        decoder.decode(frame, &stored, &mut plain).ok()?;
+        Some(plain)
     }
 
     fn close_frame(&mut self) -> Result<(), MakeError> {

@@ -19,7 +19,9 @@ use crate::naming::{Batch, Held, Named, NamedChunk, NamedLine};
 use crate::options::Options;
 use crate::ordered::Ordered;
 use crate::packing::{Added, Found, Packing, Spot};
+use crate::places::Places;
 use crate::previous::{self, Previous};
+use crate::repack::{Moves, repack};
 use crate::reuse::{self, strike_out};
 use crate::sha::Sha;
 use crate::source::Source;
@@ -63,7 +65,9 @@ pub(crate) fn read(
         lines: Lines::new(params, copied),
         before: reuse::Before::of(previous),
         packing: Packing::new(backend, lookup, pool, options, depth),
-        listing: Listing::new(params, &options.scratch),
+        places: Places::new(&options.scratch),
+        options,
+        known: previous.map(|index| index.record().description().blake3),
         pool,
         naming: Ordered::new(depth),
         batch: Batch::default(),
@@ -112,7 +116,10 @@ struct Pipeline<'b> {
     lines: Lines<'b>,
     before: reuse::Before,
     packing: Packing<'b>,
-    listing: Listing,
+    places: Places,
+    options: &'b Options,
+    /// BLAKE3 of the image before.
+    known: Option<Digest>,
     pool: &'b ThreadPool,
     naming: Ordered<Named>,
     batch: Batch,
@@ -189,7 +196,7 @@ impl Pipeline<'_> {
                 self.hashes.speak(range);
             }
             self.packing.tick()?;
-            self.listing.push(short, len, spot, &self.packing)?;
+            self.places.push(short, len, spot, &self.packing)?;
         }
         Ok(true)
     }
@@ -219,14 +226,24 @@ impl Pipeline<'_> {
             self.name()?;
         }
         while self.pack_next()? {}
+        self.packing.flush()?;
+        self.places.drain(&self.packing)?;
+        let blake3 = self.tree.finish();
+        let moves = if self.known == Some(blake3) {
+            // Nothing is written for an image that did not change.
+            Moves::default()
+        } else {
+            repack(&mut self.places, &mut self.packing)?
+        };
         let added = self.packing.finish()?;
-        self.listing.drain(&self.packing)?;
+        let mut listing = Listing::new(self.options.params, &self.options.scratch);
+        self.places.each(|line| listing.push(moves.apply(line, &self.packing)))?;
         Ok(Image {
             len: self.end,
-            blake3: self.tree.finish(),
+            blake3,
             sha256: self.sha.map(Sha::finish).transpose()?,
             hashes: self.hashes.finish(),
-            listing: self.listing,
+            listing,
             added,
         })
     }

@@ -27,6 +27,18 @@ const SPILL: usize = 1 << 18;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PackSlot(u32);
 
+impl PackSlot {
+    /// The number itself.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The slot that [`number`](Self::number) was taken from.
+    pub fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 /// Where a chunk lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {

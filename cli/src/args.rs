@@ -76,7 +76,7 @@ pub struct Make {
     #[arg(long)]
     pub sha256: bool,
     /// zstd's level for new chunks
-    #[arg(long, default_value_t = chunk_publisher::DEFAULT_LEVEL, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = chunk_publisher::DEFAULT_LEVEL, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-7..=22))]
     pub level: i32,
     /// Average length of a chunk, a power of two
     #[arg(long, value_name = "SIZE")]
@@ -85,8 +85,8 @@ pub struct Make {
     #[arg(long, value_name = "SIZE")]
     pub frame_size: Option<Size>,
     /// Worker threads; one for each processor by default
-    #[arg(short, long, value_name = "N")]
-    pub jobs: Option<std::num::NonZeroUsize>,
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
 }
 
 /// Arguments of `info`.

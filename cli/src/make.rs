@@ -158,7 +158,7 @@ fn own_name(image: &Path) -> Result<&str, String> {
 fn options(make: &Make, store: &Directory) -> Result<Options, Failure> {
     let mut options = Options::for_directory(store);
     options.level = make.level;
-    options.jobs = make.jobs.map(std::num::NonZeroUsize::get);
+    options.jobs = make.jobs.map(usize::from);
     options.sha256 = make.sha256;
     let usage = |message: String| Failure::new(Exit::Usage, message);
     if let Some(Size(avg)) = make.chunk_size {

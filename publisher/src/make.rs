@@ -101,15 +101,24 @@ impl<'b> Publisher<'b> {
         let labelled = wish.label.as_ref().map(|label| line.version(label)).transpose()?.flatten();
         let base = labelled.as_ref().or(line.newest());
         let base = base.filter(|base| base.record().params() == self.options.params);
+        // A label that is taken can be confirmed, but never gets new bytes.
+        let frozen = labelled.as_ref().map(|version| line.key(&version.record().description().label));
         let tools = Tools {
+            frozen,
             backend: self.backend,
             options: &self.options,
             lookup: &mut self.lookup,
             pool: &self.pool,
             observer,
         };
-        let image = read(tools, &mut source, base)?;
-        source.check_unchanged()?;
+        let image = read(tools, &mut source, base).and_then(|image| {
+            source.check_unchanged()?;
+            Ok(image)
+        });
+        if image.is_err() {
+            self.lookup.forget_unfinished();
+        }
+        let image = image?;
         self.lookup.spill();
         self.settle(line, labelled.as_ref(), image, wish)
     }

@@ -74,6 +74,8 @@ pub(crate) struct Packing<'b> {
     /// Where each frame of this run was written.
     written: Vec<(PackSlot, Frame)>,
     added: Added,
+    /// The version that forbids new chunks.
+    frozen: Option<Key>,
 }
 
 struct Compressed {
@@ -89,6 +91,7 @@ impl<'b> Packing<'b> {
         pool: &'b ThreadPool,
         options: &'b Options,
         depth: usize,
+        frozen: Option<Key>,
     ) -> Self {
         Self {
             backend,
@@ -106,6 +109,7 @@ impl<'b> Packing<'b> {
             pack: None,
             written: Vec::new(),
             added: Added::default(),
+            frozen,
         }
     }
 
@@ -128,6 +132,9 @@ impl<'b> Packing<'b> {
         len: u32,
         parts: impl Iterator<Item = &'p [u8]>,
     ) -> Result<Spot, MakeError> {
+        if let Some(key) = &self.frozen {
+            return Err(MakeError::LabelTaken { key: key.clone() });
+        }
         let frame = self.frame;
         let first = u32::try_from(self.bytes.len()).expect("a frame is closed long before 4 GiB");
         parts.for_each(|part| self.bytes.extend_from_slice(part));

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use chunk_chunker::image::{BLOCK, BlockHash, BlockTree, Blocks};
 use chunk_index::{Digest, Index, ShortName};
-use chunk_store::{Backend, Lookup, Object, Place};
+use chunk_store::{Backend, Key, Lookup, Object, Place};
 use rayon::ThreadPool;
 
 use crate::Observer;
@@ -44,6 +44,8 @@ pub(crate) struct Image {
 
 /// What the pipeline works with.
 pub(crate) struct Tools<'b> {
+    /// The version that the image must turn out to be, if its packs are whole.
+    pub(crate) frozen: Option<Key>,
     pub(crate) backend: &'b dyn Backend,
     pub(crate) options: &'b Options,
     pub(crate) lookup: &'b mut Lookup,
@@ -53,7 +55,7 @@ pub(crate) struct Tools<'b> {
 
 /// Reads an image once, copying what it shares with `previous`.
 pub(crate) fn read(
-    Tools { backend, options, lookup, pool, observer }: Tools<'_>,
+    Tools { frozen, backend, options, lookup, pool, observer }: Tools<'_>,
     source: &mut Source,
     previous: Option<&Index<Object>>,
 ) -> Result<Image, MakeError> {
@@ -61,10 +63,12 @@ pub(crate) fn read(
     let befores = previous.filter(|_| copied.is_some()).map(previous::blocks);
     let depth = (pool.current_num_threads() * 2 + 2).min(DEEPEST);
     let params = options.params;
+    let frozen = frozen.filter(|_| copied.is_some());
+    let packing = Packing::new(backend, lookup, pool, options, depth, frozen);
     let mut pipeline = Pipeline {
         lines: Lines::new(params, copied),
         before: reuse::Before::of(previous),
-        packing: Packing::new(backend, lookup, pool, options, depth),
+        packing,
         places: Places::new(&options.scratch),
         options,
         known: previous.map(|index| index.record().description().blake3),

@@ -181,6 +181,12 @@ impl Lookup {
         self.spill_if_large();
     }
 
+    /// Forgets the chunks of packs that were never completed.
+    pub fn forget_unfinished(&mut self) {
+        let packs = &self.packs;
+        self.recent.retain(|_, place| packs[place.pack.0 as usize].is_some());
+    }
+
     /// Writes what is only in memory to a run, so that the next writer starts faster.
     ///
     /// Failing is no error: the packs hold the truth.

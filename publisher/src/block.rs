@@ -16,8 +16,8 @@ use crate::source::{self, Wanted};
 pub(crate) enum Before {
     /// Nothing that could be compared.
     Unknown,
-    /// Zeros.
-    Zeros,
+    /// So many zeros.
+    Zeros(u64),
     /// A block with this hash.
     Hash(BlockHash),
 }
@@ -117,7 +117,8 @@ impl Job {
         let hash = self.blocks.hash(self.index, bytes.as_ref());
         let clean = match self.before {
             Before::Unknown => false,
-            Before::Zeros => bytes.are_zeros(),
+            // A hash tells the length as well.
+            Before::Zeros(len) => bytes.are_zeros() && bytes.as_ref().len() as u64 == len,
             Before::Hash(before) => before == hash,
         };
         let wanted = !clean && !bytes.are_zeros();

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use chunk_chunker::image::Blocks;
 use chunk_index::{Block, Entries, Index, Placed, ShortName};
 use chunk_store::{Frame, Lookup, Object, PackName, PackSlot, Place};
 
@@ -58,8 +59,12 @@ impl<'i> Previous<'i> {
 
 /// What each block of the version before was.
 pub(crate) fn blocks(index: &Index<Object>) -> impl Iterator<Item = Before> {
-    index.blocks().map(|(_, block)| match block {
-        Block::Silent => Before::Zeros,
+    let blocks = Blocks::of_len(index.record().image_len());
+    index.blocks().map(move |(number, block)| match block {
+        Block::Silent => {
+            let Range { start, end } = blocks.range(number);
+            Before::Zeros(end - start)
+        }
         Block::Hash(hash) => Before::Hash(hash),
     })
 }

@@ -123,9 +123,10 @@ impl<'p> Lines<'p> {
         let Some(previous) = &mut self.previous else { return Known::Nothing };
         let Some((short, len, place)) = previous.chunk_at(start) else { return Known::Nothing };
         let end = start + u64::from(len);
-        // The byte behind the chunk decided its end, or the end of the image did.
+        // The byte behind the chunk decided its end, or the end of the image did. No byte decides anything that
+        // may be the last of the image: whether it is looked at depends on the image's length.
         let same_end = self.finished && end == self.end && end == previous.image_len();
-        if end < clean_until || (end == clean_until && same_end) {
+        if end + 1 < clean_until || (end == clean_until && same_end) {
             Known::Line(Line { range: start..end, chunk: Chunk::Known { short, place } })
         } else if clean_until == self.end && !self.finished {
             Known::NeedsMore

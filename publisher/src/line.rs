@@ -139,8 +139,19 @@ impl<'b> Line<'b> {
     fn highest_release(&self) -> Result<Option<Index<Object>>, MakeError> {
         let all = self.backend.indexes().map_err(MakeError::store("listing its indexes"))?;
         let versions = all.into_iter().filter(|version| version.name == self.name && version.label.is_some());
-        let readable = versions.filter_map(|version| self.decode(&Key::Index(version)).ok());
-        Ok(readable.max_by_key(|index| index.record().description().release))
+        let mut highest = None;
+        for version in versions {
+            match self.decode(&Key::Index(version)) {
+                Ok(index) => {
+                    let release = |index: &Index<Object>| index.record().description().release;
+                    highest = highest.filter(|other| release(other) > release(&index)).or(Some(index));
+                }
+                Err(MakeError::Index { .. }) => {}
+                // It may be whole, and the highest: nobody knows.
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(highest)
     }
 
     fn decode(&self, key: &Key) -> Result<Index<Object>, MakeError> {

@@ -84,7 +84,7 @@ impl<'b> Line<'b> {
         Key::Index(Version { name: self.name.clone(), label: None })
     }
 
-    /// Makes the index that `write` writes the line's newest.
+    /// Makes the index that `write` writes the line's newest. The one before must have been [kept](Self::keep_newest).
     ///
     /// A conflict means that somebody else was faster: look at the line again.
     pub(crate) fn publish(
@@ -92,7 +92,6 @@ impl<'b> Line<'b> {
         label: &Word,
         mut write: impl FnMut(&mut dyn Upload) -> io::Result<()>,
     ) -> Result<Published, MakeError> {
-        self.keep_newest()?;
         let published = self.upload(&mut write, |upload| upload.swap(&self.pointer(), self.seen))?;
         if published == Published::Done {
             self.upload(&mut write, |upload| upload.replace(&self.key(label)))?;
@@ -111,6 +110,21 @@ impl<'b> Line<'b> {
         if self.newest.as_ref().is_some_and(|newest| newest.id() == version.id()) {
             // A conflict means that the line has moved on, and the new place of this version is known above.
             let _ = self.upload(&mut write, |upload| upload.swap(&self.pointer(), self.seen))?;
+            return Ok(());
+        }
+        self.confirm(version)
+    }
+
+    /// Makes sure that the newest version is found by its label and by `NAME.cidx`. If it is `version`, both lead
+    /// to the places that `version` does.
+    pub(crate) fn confirm(&self, version: &Index<Object>) -> Result<(), MakeError> {
+        self.keep_newest()?;
+        let Some(newest) = &self.newest else { return Ok(()) };
+        let right = if newest.id() == version.id() { version } else { newest }.bytes();
+        if self.seen != Some(*blake3::hash(right).as_bytes()) {
+            let write = &mut |out: &mut dyn Upload| out.write_all(right);
+            // A conflict means that somebody else made it right.
+            let _ = self.upload(write, |upload| upload.swap(&self.pointer(), self.seen))?;
         }
         Ok(())
     }

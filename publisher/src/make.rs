@@ -146,6 +146,8 @@ impl<'b> Publisher<'b> {
             {
                 return self.confirm(&line, newest, image);
             }
+            // Its label may be known from `NAME.cidx` alone, and must not look free.
+            line.keep_newest()?;
             let release = line.newest().map_or(1, |newest| newest.record().description().release.get() + 1);
             let (release, label) = match &wish.label {
                 Some(label) if line.version(label)?.is_some() => {
@@ -200,9 +202,11 @@ impl<'b> Publisher<'b> {
             self.lookup.slot_of(&name, u64::from(pack.len)).is_some()
         });
         if whole {
-            line.keep_newest()?;
+            line.confirm(version)?;
             let index_bytes = version.bytes().len() as u64;
-            return Ok(report(Outcome::Unchanged, version.record(), &image, index_bytes));
+            // Packs that were missing and have been written again, have the names they had.
+            let outcome = if image.added.packs == 0 { Outcome::Unchanged } else { Outcome::Mended };
+            return Ok(report(outcome, version.record(), &image, index_bytes));
         }
         let sealed =
             image.listing.seal(version.record().description().clone(), &image.hashes, &self.lookup)?;

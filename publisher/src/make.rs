@@ -99,6 +99,11 @@ impl<'b> Publisher<'b> {
     ) -> Result<Report, MakeError> {
         let line = Line::open(self.backend, &wish.name)?;
         let labelled = wish.label.as_ref().map(|label| line.version(label)).transpose()?.flatten();
+        if let Some(version) = &labelled
+            && !self.may_be_version(&source, version.record(), wish)
+        {
+            return Err(MakeError::LabelTaken { key: line.key(&version.record().description().label) });
+        }
         let base = labelled.as_ref().or(line.newest());
         let base = base.filter(|base| base.record().params() == self.options.params);
         // A label that is taken can be confirmed, but never gets new bytes.
@@ -178,6 +183,15 @@ impl<'b> Publisher<'b> {
             }
         }
         Err(MakeError::Contended { key: line.pointer() })
+    }
+
+    /// Whether a record could describe the image, by all that is known before it is read.
+    fn may_be_version(&self, source: &Source, record: &Record, wish: &Wish) -> bool {
+        let description = record.description();
+        record.params() == self.options.params
+            && source.known_len().is_none_or(|len| len == record.image_len())
+            && description.sha256.is_some() == self.options.sha256
+            && description.annotations == wish.annotations
     }
 
     /// Whether a record describes this very image in the way that is wished.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::image;
-use crate::oracle::Pack;
+use crate::oracle::{self, Pack};
 use crate::sandbox::{Run, Sandbox};
 
 const BLOCK: usize = 1 << 20;
@@ -67,20 +67,24 @@ fn before_a_damaged_frame_the_bytes_are_right_and_after_it_there_are_none() {
     let path = pack(&sandbox);
     let whole = sandbox.read(&path);
     let frames = Pack::read(&whole).frames;
+    let chunks = oracle::chunks(&image);
     assert!(frames[1].is_raw && !frames.iter().all(|frame| frame.is_raw), "both kinds are met below");
     for frame in &frames {
-        let mut damaged = whole.clone();
-        let middle = usize::try_from(frame.file.start.midpoint(frame.file.end)).expect("it fits");
-        damaged[middle] ^= 0x10;
-        sandbox.write(&path, &damaged);
-        let run = sandbox.chunk("cat store/a.img").fails(6).says("hint: `chunk verify STORE` tells");
-        assert!(
-            run.stderr.contains(&format!("bytes {} to {} of packs/", frame.file.start, frame.file.end)),
-            "{run}"
-        );
-        assert!(image.starts_with(&run.stdout), "wrong bytes were written");
-        assert!(run.stdout.len() < image.len());
-        assert_eq!(run.stdout.len() % BLOCK, 0, "whole blocks are written");
+        let needs = chunks.iter().find(|chunk| frame.chunks.contains(&chunk.name)).expect("it is needed");
+        let blocks_before = usize::try_from(needs.image.start).expect("it fits") / BLOCK;
+        for at in [frame.file.start, frame.file.start.midpoint(frame.file.end)] {
+            let mut damaged = whole.clone();
+            damaged[usize::try_from(at).expect("it fits")] ^= 0x10;
+            sandbox.write(&path, &damaged);
+            let run = sandbox.chunk("cat store/a.img").fails(6).says("hint: `chunk verify STORE` tells");
+            let place = format!("bytes {} to {} of packs/", frame.file.start, frame.file.end);
+            assert!(run.stderr.contains(&place), "{run}");
+            assert!(image.starts_with(&run.stdout), "wrong bytes were written");
+            assert_eq!(run.stdout.len() % BLOCK, 0, "whole blocks are written");
+            // Damage further inside leaves the chunks before it whole.
+            let blocks = run.stdout.len() / BLOCK;
+            assert!(blocks == blocks_before || at > frame.file.start && blocks > blocks_before, "{run}");
+        }
     }
 }
 

@@ -69,6 +69,19 @@ fn a_damaged_version_keeps_no_other_from_being_published() {
 }
 
 #[test]
+fn the_name_of_the_newest_version_is_restored_by_making_it_again() {
+    let (sandbox, index) = published();
+    let newest = sandbox.read("store/a.img.cidx");
+    sandbox.write("store/a.img.cidx", &index[..100]);
+    sandbox.chunk("make a.img").succeeds();
+    assert_eq!(sandbox.read("store/a.img.cidx"), newest);
+    std::fs::remove_file(sandbox.path("store/a.img.cidx")).expect("the index is there");
+    sandbox.chunk("make a.img").succeeds();
+    assert_eq!(sandbox.read("store/a.img.cidx"), newest);
+    sandbox.chunk("verify").succeeds();
+}
+
+#[test]
 fn a_damaged_newest_index_is_replaced_by_the_next_version() {
     let (sandbox, index) = published();
     sandbox.write("store/a.img.cidx", &index[..100]);

@@ -48,6 +48,18 @@ fn the_numbers_are_those_that_images_and_packs_give() {
 }
 
 #[test]
+fn frames_that_touch_are_one_request() {
+    let sandbox = Sandbox::new();
+    let image = image::disk(1);
+    sandbox.write("a.img", &image);
+    sandbox.write("empty", b"");
+    sandbox.chunk("make a.img").succeeds();
+    let diff = sandbox.chunk("diff --json --regions --gap 0 empty store/a.img").succeeds().json();
+    assert_eq!(told(&diff), oracle::missing(b"", &image, &sandbox.path("store"), 0));
+    assert_eq!(number(&diff["frames"], "requests"), 1, "one pack, and all of it is needed");
+}
+
+#[test]
 fn the_regions_hold_every_changed_byte_and_little_else() {
     let (sandbox, old, new) = store();
     let diff = sandbox.chunk("diff --json --regions store/a.img@old store/a.img@new").succeeds().json();

@@ -1,6 +1,7 @@
 //! Interrupted, killed, or not alone: the store stays whole, and the next `make` goes on.
 
 use std::env;
+use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 use crate::image::{self, Numbers};
 use crate::sandbox::{Run, Sandbox, number};
 
+/// Blocks that a command may read before it hears a signal.
+const MOST_BLOCKS: usize = 500;
 /// Rounds of starting and killing.
 const ROUNDS: u64 = 40;
 
@@ -33,10 +36,10 @@ fn a_signal_stops_make_in_order_and_nothing_is_lost() {
         stdin.write_all(&block).expect("the command reads");
         send(signal, &child);
         // The image never ends; only the signal can end the command, at the next block.
-        let blocks = (0..10_000).take_while(|_| stdin.write_all(&block).is_ok()).count();
+        let blocks = (0..MOST_BLOCKS).take_while(|_| stdin.write_all(&block).is_ok()).count();
         let run = Run::new(&command, child.wait_with_output().expect("it can be waited for"));
         run.fails(14).answers_nothing().says("hint: what is stored already is not stored again");
-        assert!(blocks < 1000, "{signal} was heard after {blocks} blocks");
+        assert!(blocks < MOST_BLOCKS, "{signal} was heard after {blocks} blocks");
         is_whole_after(&sandbox, "old");
         sandbox.write("new", &image::disk(2));
         let answer = sandbox.chunk("make --json --name a.img new").succeeds().json();
@@ -86,7 +89,28 @@ fn a_store_is_whole_whenever_its_publisher_is_killed() {
     let run = sandbox.chunk("make a.img").succeeds();
     assert!(run.text().contains(" a.img@"), "{run}");
     is_whole_after(&sandbox, "a.img");
+    let list = sandbox.chunk("list --json").succeeds().json();
+    let list = list.as_array().expect("a list");
+    let releases: Vec<_> = list.iter().map(|version| number(version, "release")).collect();
+    assert!(releases.iter().copied().eq(1..=list.len() as u64), "a version was lost: {releases:?}");
     assert_eq!(sandbox.names("store/tmp"), ["publish.lock", "writers.lock"], "nothing was left behind");
+}
+
+#[test]
+fn a_publisher_killed_before_its_last_step_leaves_the_next_one_to_do_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write("old", &image::prose(1, 100_000));
+    sandbox.chunk("make --name a.img --version old old").succeeds();
+    let index = sandbox.read("store/a.img@old.cidx");
+    for (arguments, newest) in [("make --name a.img old", "old"), ("make --name a.img new", "new")] {
+        // What is left if power fails after `a.img.cidx` has moved on: the label is the last thing written.
+        fs::remove_file(sandbox.path("store/a.img@old.cidx")).expect("the index is there");
+        is_whole_after(&sandbox, "old");
+        sandbox.write("new", &image::prose(2, 100_000));
+        sandbox.chunk(arguments).succeeds();
+        assert_eq!(sandbox.read("store/a.img@old.cidx"), index);
+        is_whole_after(&sandbox, newest);
+    }
 }
 
 #[test]

@@ -174,6 +174,8 @@ fn a_removed_pack_is_found_by_the_versions_that_need_it_and_mended() {
     assert_eq!(objects(&answer, "damaged_versions"), ALL_OF_A);
     let what = string(&answer["damaged_versions"][0], "damage");
     assert!(what.ends_with("chunks cannot be had, the first for byte 0 of the image"), "{what}");
+    let run = store.sandbox.chunk("make --name a.img --version 1 a1").succeeds();
+    assert!(run.text().starts_with("mended a.img@1: "), "{run}");
     store.is_mended_by_make();
 }
 

@@ -127,11 +127,18 @@ fn audit_these(
             return Err(MakeError::Cancelled);
         }
     }
+    // The newest version lies under two names.
+    let mut ids = HashSet::new();
     for version in versions {
-        audit.versions += 1;
         let damage = match read_index(backend, &version) {
-            Ok(index) => compare(&index, &whole),
-            Err(damage) => Some(damage),
+            Ok(index) => {
+                audit.versions += u64::from(ids.insert(index.id()));
+                compare(&index, &whole)
+            }
+            Err(damage) => {
+                audit.versions += u64::from(version.label.is_some());
+                Some(damage)
+            }
         };
         if let Some(damage) = damage {
             audit.damaged_versions.push((version, damage));

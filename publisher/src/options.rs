@@ -29,7 +29,7 @@ pub struct Options {
 /// zstd's level unless told otherwise.
 pub const DEFAULT_LEVEL: i32 = 6;
 /// Plain bytes of a frame unless told otherwise.
-pub const DEFAULT_FRAME_LEN: u32 = 256 << 10;
+pub const DEFAULT_FRAME_LEN: u32 = 512 << 10;
 /// Bytes of a pack unless told otherwise.
 pub const DEFAULT_PACK_LEN: u32 = 32 << 20;
 

@@ -109,13 +109,14 @@ fn frames_and_chunks_that_do_not_add_up_are_refused() {
     let line = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
     let chunk = |len: u32| [vec![7; 32], line(&[len])].concat();
     let frame = |stored: u32, plain: u32, raw: u32, chunks: u32| line(&[stored, plain * 2 + raw, chunks]);
-    let cases: [(&str, Vec<u8>); 8] = [
+    let cases: [(&str, Vec<u8>); 9] = [
         ("chunks shorter than the frame", [line(&[1, 1]), frame(4, 10, 0, 1), chunk(9)].concat()),
         ("chunks longer than the frame", [line(&[1, 1]), frame(4, 10, 0, 1), chunk(11)].concat()),
         ("sum overflows", [line(&[1, 2]), frame(4, 10, 0, 2), chunk(u32::MAX), chunk(11)].concat()),
         ("empty chunk", [line(&[1, 2]), frame(4, 10, 0, 2), chunk(0), chunk(10)].concat()),
         ("raw of other length", [line(&[1, 1]), frame(4, 10, 1, 1), chunk(10)].concat()),
         ("too long a frame", [line(&[1, 1]), frame(4, MAX_FRAME + 1, 0, 1), chunk(MAX_FRAME + 1)].concat()),
+        ("too long a chunk", [line(&[1, 1]), frame(4, (1 << 20) + 1, 0, 1), chunk((1 << 20) + 1)].concat()),
         ("a chunk too many", [line(&[1, 2]), frame(4, 10, 0, 1), chunk(10), chunk(10)].concat()),
         ("a chunk too few", [line(&[1, 1]), frame(4, 10, 0, 2), chunk(9)].concat()),
     ];

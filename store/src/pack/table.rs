@@ -4,11 +4,13 @@
 
 use std::fmt;
 
-use chunk_chunker::Name;
+use chunk_chunker::{Name, Params};
 
 use super::{END, FORMAT, HEADER_LEN, KNOWN_FEATURES, MAGIC, MAX_PACK, TRAILER_LEN};
 use crate::frame::{Frame, MAX_FRAME};
 
+/// Longest chunk.
+const MAX_CHUNK: u32 = Params::LARGEST_MAX;
 /// Bytes a frame takes in the table.
 const FRAME_LEN: usize = 12;
 /// Bytes a chunk takes in the table.
@@ -196,7 +198,7 @@ impl Table {
                 chunks.push(Chunk { name, frame: number, first, len });
                 first = first
                     .checked_add(len)
-                    .filter(|end| len > 0 && *end <= frame.plain_len)
+                    .filter(|end| (1..=MAX_CHUNK).contains(&len) && *end <= frame.plain_len)
                     .ok_or_else(impossible)?;
             }
             if first != frame.plain_len {

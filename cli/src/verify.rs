@@ -81,11 +81,10 @@ fn tell(audit: &Audit, output: &Output) -> Result<(), Failure> {
         && audit.damaged_versions.iter().all(|(_, damage)| matches!(damage, VersionDamage::Index(_)));
     let exit = if only_indexes { Exit::Index } else { Exit::Integrity };
     let message = format!(
-        "{} of {} packs and {} of {} versions are damaged",
+        "{} of {} packs are damaged, and {} indexes are or lead to damage",
         audit.damaged_packs.len(),
         audit.packs,
         audit.damaged_versions.len(),
-        audit.versions
     );
     Err(Failure::new(exit, message)
         .hint("remove the damaged packs and run `chunk make` with the images of the damaged versions"))

@@ -68,7 +68,8 @@ fn before_a_damaged_frame_the_bytes_are_right_and_after_it_there_are_none() {
     let whole = sandbox.read(&path);
     let frames = Pack::read(&whole).frames;
     let chunks = oracle::chunks(&image);
-    assert!(frames[1].is_raw && !frames.iter().all(|frame| frame.is_raw), "both kinds are met below");
+    let raw = frames.iter().filter(|frame| frame.is_raw).count();
+    assert!(0 < raw && raw < frames.len(), "both kinds are met below");
     for frame in &frames {
         let needs = chunks.iter().find(|chunk| frame.chunks.contains(&chunk.name)).expect("it is needed");
         let blocks_before = usize::try_from(needs.image.start).expect("it fits") / BLOCK;
@@ -95,11 +96,11 @@ fn damage_elsewhere_does_not_keep_a_part_from_being_read() {
     let path = pack(&sandbox);
     let mut bytes = sandbox.read(&path);
     let last = Pack::read(&bytes).frames.pop().expect("the pack has frames");
-    bytes[usize::try_from(last.file.start).expect("it fits") + 10] ^= 1;
+    bytes[usize::try_from(last.file.end).expect("it fits") - 1] ^= 1;
     sandbox.write(&path, &bytes);
     let run = sandbox.chunk("cat store/a.img --length 2MiB").succeeds();
     assert!(run.stdout == image[..2 << 20]);
-    sandbox.chunk("cat store/a.img --offset 5300000").fails(6).answers_nothing();
+    sandbox.chunk(&format!("cat store/a.img --offset {}", image.len() - 1)).fails(6).answers_nothing();
 }
 
 #[test]

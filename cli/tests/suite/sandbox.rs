@@ -159,8 +159,7 @@ impl Run {
 
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.stdout[..self.stdout.len().min(2000)];
-        let stdout = String::from_utf8_lossy(shown);
+        let stdout = std::str::from_utf8(&self.stdout).unwrap_or("no text");
         write!(
             f,
             "{}\nexit: {:?}\nstdout: {} bytes: {stdout}\nstderr: {}",

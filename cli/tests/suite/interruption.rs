@@ -135,5 +135,5 @@ fn two_publishers_of_one_line_both_get_through() {
         }
     }
     let answer = sandbox.chunk("verify --json").succeeds().json();
-    assert_eq!(number(&answer, "versions"), 11);
+    assert_eq!(number(&answer, "versions"), 10);
 }

@@ -40,9 +40,8 @@ pub(crate) fn open(what: &Path) -> Result<Located, Failure> {
     File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(fails)?;
     match Index::decode(bytes) {
         Ok(index) => Ok(Located { path, index }),
-        Err(error) => Err(Failure::new(Exit::Index, In { path: path.clone(), error }).hint(
-            "`chunk verify` tells which versions of a store are damaged; `chunk make` writes an index anew",
-        )),
+        Err(error) => Err(Failure::new(Exit::Index, In { path: path.clone(), error })
+            .hint("`chunk verify` tells which versions of a store are damaged")),
     }
 }
 

@@ -47,6 +47,10 @@ pub(crate) fn run(make: &Make, output: &Output) -> Result<(), Failure> {
             .hint("without it, each image is published under its own file name"));
     }
     let wishes = make.images.iter().map(|image| wish(make, image)).collect::<Result<Vec<_>, _>>()?;
+    for image in &make.images {
+        // What cannot be opened leaves no empty store behind.
+        open(image).map_err(|error| Failure::new(Exit::Source, In { path: image.clone(), error }))?;
+    }
     let store =
         Directory::open_for_writing(&make.store).map_err(|error| store_failure(&make.store, error))?;
     let options = options(make, &store)?;
@@ -191,7 +195,8 @@ pub(crate) fn failure(error: MakeError) -> Failure {
                 failure
             }
         }
-        MakeError::Index { .. } => Failure::new(Exit::Index, error),
+        MakeError::Index { .. } => Failure::new(Exit::Index, error)
+            .hint("nobody can use that index: remove it, and publish the image under a label of its own"),
         MakeError::LabelTaken { .. } => Failure::new(Exit::Busy, error).hint("choose another --version"),
         MakeError::Contended { .. } => Failure::new(Exit::Busy, error).hint("run the same command again"),
         MakeError::Description(_) => Failure::new(Exit::Usage, error),

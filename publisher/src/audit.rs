@@ -127,7 +127,8 @@ fn audit_these(
             return Err(MakeError::Cancelled);
         }
     }
-    // The newest version lies under two names.
+    // The newest version lies under two names; a damaged one counts under its label, or when it is the only one.
+    let alone = versions.len() == 1;
     let mut ids = HashSet::new();
     for version in versions {
         let damage = match read_index(backend, &version) {
@@ -136,7 +137,7 @@ fn audit_these(
                 compare(&index, &whole)
             }
             Err(damage) => {
-                audit.versions += u64::from(version.label.is_some());
+                audit.versions += u64::from(alone || version.label.is_some());
                 Some(damage)
             }
         };

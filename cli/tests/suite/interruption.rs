@@ -21,6 +21,36 @@ fn send(signal: &str, child: &Child) {
     Run::of(Command::new("sh").args(["-c", &kill])).succeeds();
 }
 
+/// Waits until the process handles SIGINT itself.
+fn wait_for_handler(child: &Child) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the process is there");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("Linux tells");
+        let caught = u64::from_str_radix(caught.trim(), 16).expect("a mask");
+        if caught & 0b10 != 0 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no handler after 30 s");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_stream_that_is_interrupted_before_its_first_byte_is_not_an_empty_image() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(["make", "--name", "a.img", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary can be started");
+    wait_for_handler(&child);
+    send("INT", &child);
+    drop(child.stdin.take());
+    let run = Run::new(&command, child.wait_with_output().expect("it can be waited for"));
+    run.fails(14).answers_nothing();
+    sandbox.chunk("list").succeeds();
+    assert!(!sandbox.path("store/a.img.cidx").exists());
+}
+
 #[test]
 fn a_signal_stops_make_in_order_and_nothing_is_lost() {
     for signal in ["INT", "TERM"] {

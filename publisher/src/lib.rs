@@ -17,6 +17,7 @@ mod line;
 mod listing;
 mod make;
 mod naming;
+mod neighbours;
 mod options;
 mod ordered;
 mod packing;

@@ -84,7 +84,8 @@ impl<'b> Line<'b> {
         Key::Index(Version { name: self.name.clone(), label: None })
     }
 
-    /// Makes the index that `write` writes the line's newest. The one before must have been [kept](Self::keep_newest).
+    /// Makes the index that `write` writes the line's newest. The one before must have been
+    /// [kept](Self::keep_newest).
     ///
     /// A conflict means that somebody else was faster: look at the line again.
     pub(crate) fn publish(

@@ -185,8 +185,8 @@ impl<'b> Packing<'b> {
         pack < self.first_pack
     }
 
-    /// The bytes of an older frame; none if the store does not give them.
-    pub(crate) fn read_old(&self, pack: PackSlot, frame: &Frame, decoder: &mut Decoder) -> Option<Vec<u8>> {
+    /// The bytes of a frame in a complete pack; none if the store does not give them.
+    pub(crate) fn read(&self, pack: PackSlot, frame: &Frame, decoder: &mut Decoder) -> Option<Vec<u8>> {
         let (name, _) = self.lookup.pack(pack)?;
         let mut stored = vec![0; frame.stored_len as usize];
         let mut plain = Vec::new();

@@ -16,6 +16,7 @@ use crate::cutting::Lines;
 use crate::error::{MakeError, SourceError};
 use crate::listing::Listing;
 use crate::naming::{Batch, Held, Named, NamedChunk, NamedLine};
+use crate::neighbours::Neighbours;
 use crate::options::Options;
 use crate::ordered::Ordered;
 use crate::packing::{Added, Found, Packing, Spot};
@@ -106,12 +107,14 @@ pub(crate) fn read(
             blocks.spawn(pool, move || job.run());
             (index, offset) = (index + 1, end);
         }
-        let Some(block) = blocks.next() else { break };
-        pipeline.take(block??)?;
-        observer.progress(pipeline.end, total);
+        let block = blocks.next();
+        // Looked at after the last block too: a stream may have ended because of the same signal.
         if observer.is_cancelled() {
             return Err(MakeError::Cancelled);
         }
+        let Some(block) = block else { break };
+        pipeline.take(block??)?;
+        observer.progress(pipeline.end, total);
     }
     pipeline.finish()
 }
@@ -241,7 +244,11 @@ impl Pipeline<'_> {
         };
         let added = self.packing.finish()?;
         let mut listing = Listing::new(self.options.params, &self.options.scratch);
-        self.places.each(|line| listing.push(moves.apply(line, &self.packing)))?;
+        let mut neighbours = Neighbours::new()?;
+        self.places.each(|line| {
+            let line = moves.apply(line, &self.packing);
+            listing.push(neighbours.join(line, &self.packing))
+        })?;
         Ok(Image {
             len: self.end,
             blake3,

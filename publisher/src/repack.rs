@@ -59,7 +59,7 @@ pub(crate) fn repack(places: &mut Places, packing: &mut Packing<'_>) -> Result<M
     let mut decoder = Decoder::new().map_err(MakeError::store("making a decoder"))?;
     for ((pack, frame), wanted) in frames {
         // A frame that the store does not give stays where it is: an audit will tell.
-        let Some(plain) = packing.read_old(pack, &frame, &mut decoder) else { continue };
+        let Some(plain) = packing.read(pack, &frame, &mut decoder) else { continue };
         for (first, (short, len)) in wanted {
             let from = first as usize;
             let Some(bytes) = plain.get(from..from + len as usize) else { continue };

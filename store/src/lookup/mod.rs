@@ -121,6 +121,9 @@ impl Lookup {
             }
             lookup.runs.push(run);
         }
+        // The order they are searched in, as after a spill: a chunk that lies in two packs is found in the same one
+        // by every writer, whatever the files are called.
+        lookup.runs.sort_by_key(|run| std::cmp::Reverse(run.len()));
         for (slot, &(name, len)) in packs.iter().enumerate().filter(|(slot, _)| !covered[*slot]) {
             let slot = PackSlot(u32::try_from(slot).map_err(io::Error::other)?);
             match read_table(backend, &name, len) {

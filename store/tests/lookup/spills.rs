@@ -101,3 +101,18 @@ fn a_store_of_more_chunks_than_fit_in_memory_spills_while_it_is_learned() {
     }
     assert_eq!(lookup.find(&made_up(CHUNKS * PACKS), 1), None);
 }
+
+#[test]
+fn chunks_of_a_pack_that_was_given_up_can_be_forgotten_and_no_others() {
+    let mut shelf = Shelf::new();
+    let mut lookup = shelf.open_without_runs();
+    shelf.write(Some(&mut lookup), &[1]);
+    let unfinished = lookup.reserve();
+    let frame = Frame { offset: 16, stored_len: 100, plain_len: 100, raw: true };
+    lookup.insert(name(2), Place { pack: unfinished, frame, first: 0, len: 8 });
+    lookup.spill();
+    assert!(lookup.find(&name(2), 8).is_some(), "it can be wanted again while the pack is written");
+    lookup.forget_unfinished();
+    assert_eq!(lookup.find(&name(2), 8), None);
+    assert!(shelf.find(&lookup, &name(1)).is_some());
+}

@@ -119,6 +119,24 @@ fn the_lookup_tables_do_not_change_the_store() {
     assert_same(&with, &without);
 }
 
+/// A chunk that comes back from long ago is stored again, and lies in two packs from then on.
+#[test]
+fn chunks_that_lie_in_several_packs_are_taken_from_the_same_one_each_time() {
+    let [old, new] = [1, 2].map(|seed| random(seed, 200_000));
+    let come_back = [&new[..], &old[60_000..70_000]].concat();
+    let moved = [b"inserted at the start", &come_back[..]].concat();
+    let publish = || {
+        let store = Store::new();
+        let reports = [&old, &new, &come_back, &moved].map(|version| store.make(version, &image()));
+        assert!(reports[2].new_bytes > 5000, "it is stored again");
+        store
+    };
+    let first = publish();
+    for _ in 0..8 {
+        assert_same(&first, &publish());
+    }
+}
+
 /// Gives bytes in pieces of odd lengths, and is interrupted in between.
 struct Trickle {
     bytes: io::Cursor<Vec<u8>>,
@@ -134,7 +152,7 @@ impl Trickle {
 impl Read for Trickle {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.calls += 1;
-        if self.calls % 5 == 0 {
+        if self.calls.is_multiple_of(5) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         let len = buffer.len().min(1 + self.calls * 7919 % 50_000);

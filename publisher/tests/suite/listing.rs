@@ -51,7 +51,8 @@ fn an_image_is_listed_by_the_rules_under_any_parameters() {
 #[test]
 fn every_way_to_divide_chunks_among_frames_and_packs_leads_to_them() {
     let bytes = mixed(3, 3 * BLOCK);
-    for (frame_len, pack_len) in [(1, 1 << 12), (1, 64 << 20), (4 << 10, 1), (1 << 20, 1 << 16), (2 << 20, 64 << 20)]
+    for (frame_len, pack_len) in
+        [(1, 1 << 12), (1, 64 << 20), (4 << 10, 1), (1 << 20, 1 << 16), (2 << 20, 64 << 20)]
     {
         let mut store = Store::new();
         (store.options.frame_len, store.options.pack_len) = (frame_len, pack_len);

@@ -41,10 +41,8 @@ pub(crate) fn assert_lists<B: AsRef<[u8]>>(index: &Index<B>, image: &[u8]) {
     let mut numbers = 0..;
     for ((number, block), bytes) in index.blocks().zip(image.chunks(BLOCK)) {
         assert_eq!(Some(number), numbers.next());
-        let expected = match silent[usize::try_from(number).unwrap()] {
-            true => Block::Silent,
-            false => Block::Hash(blocks.hash(number, bytes)),
-        };
+        let is_silent = silent[usize::try_from(number).unwrap()];
+        let expected = if is_silent { Block::Silent } else { Block::Hash(blocks.hash(number, bytes)) };
         assert_eq!(block, expected, "block {number}");
     }
     assert_eq!(numbers.start, blocks.count());

@@ -157,7 +157,10 @@ impl Store {
     /// Fails the test unless `NAME.cidx` is the index of the line's version `label`.
     pub(crate) fn assert_newest(&self, name: &str, label: &str) {
         let newest = self.read(format!("{name}.cidx"));
-        assert!(newest == self.read(format!("{name}@{label}.cidx")), "{name}.cidx is not {name}@{label}.cidx");
+        assert!(
+            newest == self.read(format!("{name}@{label}.cidx")),
+            "{name}.cidx is not {name}@{label}.cidx"
+        );
         assert_eq!(self.index(&format!("{name}.cidx")).record().description().label.as_str(), label);
     }
 

@@ -8,7 +8,7 @@ use chunk_fetch::{DirectorySource, FetchErrorKind};
 use crate::args::Cat;
 use crate::exit::{Exit, Failure};
 use crate::locate;
-use crate::output::{Output, finish};
+use crate::output::{Output, failed};
 use crate::size::Size;
 
 pub(crate) fn run(cat: &Cat, _: &Output) -> Result<(), Failure> {
@@ -23,8 +23,9 @@ pub(crate) fn run(cat: &Cat, _: &Output) -> Result<(), Failure> {
     let mut reader = Reader::new(&located.index, DirectorySource::new(located.store())).map_err(failure)?;
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     match reader.copy(start..end, &mut out) {
-        Ok(()) => finish(out.flush()),
-        Err(ReadError::Write(error)) => finish(Err(error)),
+        // An image that is not taken whole is no success, whoever closed the pipe.
+        Ok(()) => out.flush().map_err(failed),
+        Err(ReadError::Write(error)) => Err(failed(error)),
         Err(error) => {
             // What is in the buffer is checked and wanted all the same.
             let _ = out.flush();
@@ -35,7 +36,7 @@ pub(crate) fn run(cat: &Cat, _: &Output) -> Result<(), Failure> {
 
 /// Exit code and hint for what kept bytes from being read.
 fn failure(error: ReadError) -> Failure {
-    let hint = "`chunk verify STORE` tells what is damaged; `chunk make` of the same image mends it";
+    let hint = "`chunk verify STORE` names what is damaged: remove it, and `chunk make` of the same image mends the store";
     match &error {
         ReadError::Fetch(fetch) => {
             let exit = match fetch.kind {

@@ -1,7 +1,8 @@
 //! `chunk diff`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use chunk_chunker::{Chunks, Name, Params, is_zero};
@@ -84,7 +85,7 @@ fn have(a: &Path, wanted: &Index<Vec<u8>>) -> Result<Have, Failure> {
     // A file that is no index is taken for what the device holds; a name that is no file, for an index.
     if !locate::is_index(a) && a.exists() {
         let mut failed = None;
-        match File::open(a) {
+        match open(a) {
             Ok(file) => {
                 have.add(scan(file, params).map_while(|chunk| chunk.map_err(|e| failed = Some(e)).ok()));
             }
@@ -103,6 +104,15 @@ fn have(a: &Path, wanted: &Index<Vec<u8>>) -> Result<Have, Failure> {
     }
     have.add(index.entries().map(|placed| placed.entry));
     Ok(have)
+}
+
+/// Opens a file or block device. Opening a pipe would wait for ever, and a terminal never ends.
+fn open(path: &Path) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_file() || kind.is_block_device() {
+        return File::open(path);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a block device"))
 }
 
 /// The chunks of a file.

@@ -21,9 +21,14 @@ pub(crate) fn run(list: &List, output: &Output) -> Result<(), Failure> {
     let mut heads = Vec::new();
     let mut newest = Vec::new();
     let mut unreadable = 0;
+    // The newest version alone, for a line whose last publisher got no further.
+    let mut pointers = Vec::new();
     for (version, path) in locate::versions(&list.store)? {
         match locate::head(&path) {
-            Ok(head) if version.label.is_none() => newest.push(head.id()),
+            Ok(head) if version.label.is_none() => {
+                newest.push(head.id());
+                pointers.push((head, path));
+            }
             Ok(head) => heads.push((head, path)),
             Err(failure) => {
                 unreadable += 1;
@@ -31,6 +36,8 @@ pub(crate) fn run(list: &List, output: &Output) -> Result<(), Failure> {
             }
         }
     }
+    let known: Vec<_> = heads.iter().map(|(head, _)| head.id()).collect();
+    heads.extend(pointers.into_iter().filter(|(head, _)| !known.contains(&head.id())));
     heads.sort_by(|(a, _), (b, _)| {
         let key = |head: &chunk_index::Head| {
             let description = head.record().description();

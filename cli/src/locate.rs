@@ -13,6 +13,8 @@ use crate::exit::{Exit, Failure};
 const ID_DIGITS: usize = 8;
 /// Bytes of an index read first: enough for most heads.
 const HEAD_GUESS: u64 = 1 << 14;
+/// Most bytes of an index that memory is reserved for before they are read.
+const READ_AHEAD: usize = 1 << 26;
 /// Bytes that every index starts with.
 const MAGIC: &[u8; 8] = b"chunkidx";
 
@@ -36,13 +38,17 @@ pub(crate) fn open(what: &Path) -> Result<Located, Failure> {
     let fails = |error: io::Error| {
         Failure::new(Exit::Missing, io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     };
-    let mut bytes = Vec::new();
-    File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(fails)?;
-    match Index::decode(bytes) {
-        Ok(index) => Ok(Located { path, index }),
-        Err(error) => Err(Failure::new(Exit::Index, In { path: path.clone(), error })
-            .hint("`chunk verify` tells which versions of a store are damaged")),
-    }
+    let damaged = |error| {
+        Failure::new(Exit::Index, In { path: path.clone(), error })
+            .hint("`chunk verify` tells which versions of a store are damaged")
+    };
+    // The head says how long an index is, so a whole image is not read because it was taken for one.
+    let file_len = head(&path)?.file_len();
+    let mut bytes = Vec::with_capacity(usize::try_from(file_len).unwrap_or(0).min(READ_AHEAD));
+    let file = File::open(&path).map_err(fails)?;
+    file.take(file_len.saturating_add(1)).read_to_end(&mut bytes).map_err(fails)?;
+    let index = Index::decode(bytes).map_err(damaged)?;
+    Ok(Located { path, index })
 }
 
 /// Whether a file starts as an index does.
@@ -65,7 +71,10 @@ pub(crate) fn head(path: &Path) -> Result<Head, Failure> {
         match Head::decode(&bytes) {
             Ok(head) => return Ok(head),
             Err(HeadError::Incomplete { needed }) if read > 0 => wanted = needed,
-            Err(error) => return Err(Failure::new(Exit::Index, In { path: path.to_owned(), error })),
+            Err(error) => {
+                return Err(Failure::new(Exit::Index, In { path: path.to_owned(), error })
+                    .hint("`chunk verify` tells which versions of a store are damaged"));
+            }
         }
     }
 }
@@ -129,7 +138,9 @@ pub(crate) fn versions(store: &Path) -> Result<Vec<(Version, PathBuf)>, Failure>
     let mut found = Vec::new();
     for entry in std::fs::read_dir(store).map_err(fails)? {
         let entry = entry.map_err(fails)?;
-        if let Some(version) = entry.file_name().to_str().and_then(Version::from_file_name) {
+        let version = entry.file_name().to_str().and_then(Version::from_file_name);
+        // Only files: opening a pipe would wait for ever.
+        if let Some(version) = version.filter(|_| entry.path().is_file()) {
             found.push((version, entry.path()));
         }
     }

@@ -1,5 +1,6 @@
 //! The `chunk` command.
 
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use chunk_cli::args::Args;
@@ -11,7 +12,11 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(said) => return end(explain(&said), false),
     };
-    end(run(&args).map(|()| Exit::Ok), args.json)
+    // The panic itself has been told on stderr by then.
+    match catch_unwind(|| run(&args)) {
+        Ok(done) => end(done.map(|()| Exit::Ok), args.json),
+        Err(_) => Exit::Internal.into(),
+    }
 }
 
 fn end(done: Result<Exit, Failure>, json: bool) -> ExitCode {

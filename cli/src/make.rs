@@ -35,6 +35,7 @@ struct Answer<'a> {
     chunks: u64,
     new_chunks: u64,
     new_bytes: u64,
+    again_bytes: u64,
     packs: u64,
     stored_bytes: u64,
     index_bytes: u64,
@@ -99,14 +100,19 @@ fn tell(image: &Path, report: &Report, seconds: String, output: &Output) -> Resu
         chunks: report.record.chunks(),
         new_chunks: report.new_chunks,
         new_bytes: report.new_bytes,
+        again_bytes: report.again_bytes,
         packs: report.packs,
         stored_bytes: report.pack_bytes,
         index_bytes: report.index_bytes,
         seconds,
     };
     output.answer(&answer, || {
+        let again = match answer.again_bytes {
+            0 => String::new(),
+            bytes => format!(" and again {}", human(bytes)),
+        };
         format!(
-            "{} {}@{}: image {}, new {}, stored {}, index {}, {} s\n",
+            "{} {}@{}: image {}, new {}{again}, stored {}, index {}, {} s\n",
             answer.outcome,
             answer.name,
             answer.label,

@@ -54,12 +54,15 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     finish(io::stdout().lock().write_all(text.as_bytes()))
 }
 
-/// What became of writing to stdout. Whoever closes a pipe has read enough of an answer.
-pub(crate) fn finish(written: io::Result<()>) -> Result<(), Failure> {
+/// What became of an answer. Whoever closes a pipe has read enough of it.
+fn finish(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| {
-            Failure::new(Exit::Target, In { path: PathBuf::from("standard output"), error })
-        }),
+        written => written.map_err(failed),
     }
+}
+
+/// Stdout does not take what it must take whole.
+pub(crate) fn failed(error: io::Error) -> Failure {
+    Failure::new(Exit::Target, In { path: PathBuf::from("standard output"), error })
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chunk_chunker::Name;
-use chunk_index::{DecodeError, Index, ShortName};
+use chunk_index::{DecodeError, Description, Index, ShortName, Word};
 use chunk_store::line::Version;
 use chunk_store::pack::{MAX_PACK, Table};
 use chunk_store::{Backend, Decoder, FrameError, Key, Object, PackName, TableError};
@@ -66,6 +66,16 @@ pub enum VersionDamage {
     Unreadable(std::io::Error),
     /// Its index is damaged.
     Index(DecodeError),
+    /// Its index says that it is another version than its file's name does.
+    Misnamed {
+        /// What the index says.
+        says: String,
+    },
+    /// It is the line's newest by name, but there is a higher release.
+    NotNewest {
+        /// Label of the highest release.
+        highest: String,
+    },
     /// Chunks of it cannot be had.
     Chunks {
         /// How many entries of its list.
@@ -130,11 +140,29 @@ fn audit_these(
     // The newest version lies under two names; a damaged one counts under its label, or when it is the only one.
     let alone = versions.len() == 1;
     let mut ids = HashSet::new();
+    // Of each line, the version that is newest by name, and the label of the highest release.
+    let mut newest: HashMap<Word, (Version, u64)> = HashMap::new();
+    let mut highest: HashMap<Word, (u64, Word)> = HashMap::new();
     for version in versions {
         let damage = match read_index(backend, &version) {
             Ok(index) => {
                 audit.versions += u64::from(ids.insert(index.id()));
-                compare(&index, &whole)
+                let Description { line, label, release, .. } = index.record().description();
+                let is_named =
+                    version.name == *line && version.label.as_ref().is_none_or(|name| name == label);
+                if version.label.is_none() {
+                    newest.insert(line.clone(), (version.clone(), release.get()));
+                }
+                let found = (release.get(), label.clone());
+                highest
+                    .entry(line.clone())
+                    .and_modify(|best| *best = found.clone().max(best.clone()))
+                    .or_insert(found);
+                if is_named {
+                    compare(&index, &whole)
+                } else {
+                    Some(VersionDamage::Misnamed { says: format!("{line}@{label}") })
+                }
             }
             Err(damage) => {
                 audit.versions += u64::from(alone || version.label.is_some());
@@ -143,6 +171,12 @@ fn audit_these(
         };
         if let Some(damage) = damage {
             audit.damaged_versions.push((version, damage));
+        }
+    }
+    for (line, (version, release)) in newest {
+        if let Some((best, label)) = highest.get(&line).filter(|(best, _)| *best > release) {
+            let highest = format!("{line}@{label}, release {best},");
+            audit.damaged_versions.push((version, VersionDamage::NotNewest { highest }));
         }
     }
     Ok(audit)
@@ -235,6 +269,8 @@ impl std::fmt::Display for VersionDamage {
         match self {
             Self::Unreadable(error) => write!(f, "cannot be read: {error}"),
             Self::Index(error) => write!(f, "{error}"),
+            Self::Misnamed { says } => write!(f, "says that it is {says}"),
+            Self::NotNewest { highest } => write!(f, "is not the newest version, {highest} is"),
             Self::Chunks { entries, first } => {
                 write!(f, "{entries} chunks cannot be had, the first for byte {first} of the image")
             }

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use chunk_index::{Index, Word};
+use chunk_index::{Index, Record, Word};
 use chunk_store::line::Version;
 use chunk_store::{Backend, Key, Object, Published, Upload};
 
@@ -60,18 +60,17 @@ impl<'b> Line<'b> {
 
     /// A label that no version has, and the release that goes with it.
     pub(crate) fn free_release(&self, from: u64) -> Result<(u64, Word), MakeError> {
-        for release in from.. {
-            let label: Word = release.to_string().parse().expect("digits are a word");
-            if self
-                .backend
-                .len(&self.key(&label))
-                .map_err(MakeError::store("looking for a version"))?
-                .is_none()
-            {
-                return Ok((release, label));
+        let mut release = Some(from);
+        while let Some(number) = release {
+            let label: Word = number.to_string().parse().expect("digits are a word");
+            let taken =
+                self.backend.len(&self.key(&label)).map_err(MakeError::store("looking for a version"))?;
+            if taken.is_none() {
+                return Ok((number, label));
             }
+            release = number.checked_add(1);
         }
-        Err(MakeError::Description("the line has run out of releases".to_owned()))
+        Err(out_of_releases())
     }
 
     /// Key of a version of this line.
@@ -90,14 +89,20 @@ impl<'b> Line<'b> {
     /// A conflict means that somebody else was faster: look at the line again.
     pub(crate) fn publish(
         &self,
-        label: &Word,
+        record: &Record,
         mut write: impl FnMut(&mut dyn Upload) -> io::Result<()>,
     ) -> Result<Published, MakeError> {
-        let published = self.upload(&mut write, |upload| upload.swap(&self.pointer(), self.seen))?;
-        if published == Published::Done {
-            self.upload(&mut write, |upload| upload.replace(&self.key(label)))?;
+        if self.upload(&mut write, |upload| upload.swap(&self.pointer(), self.seen))? == Published::Conflict {
+            return Ok(Published::Conflict);
         }
-        Ok(published)
+        let key = self.key(&record.description().label);
+        // Another publisher may have kept this version already; no other may ever be in its place.
+        if self.upload(&mut write, |upload| upload.swap(&key, None))? == Published::Conflict
+            && self.decode(&key)?.id() != record.id()
+        {
+            return Err(MakeError::LabelTaken { key });
+        }
+        Ok(Published::Done)
     }
 
     /// Replaces a version's index by one with the same record, which says other places.
@@ -147,7 +152,10 @@ impl<'b> Line<'b> {
         if self.backend.len(&key).map_err(MakeError::store("looking for a version"))?.is_some() {
             return Ok(());
         }
-        self.upload(&mut |out: &mut dyn Upload| out.write_all(newest.bytes()), |upload| upload.replace(&key))
+        // A conflict means that somebody else has kept it.
+        let write = &mut |out: &mut dyn Upload| out.write_all(newest.bytes());
+        let _ = self.upload(write, |upload| upload.swap(&key, None))?;
+        Ok(())
     }
 
     /// The version with the highest release, for a line whose newest index is lost or damaged.
@@ -176,4 +184,9 @@ impl<'b> Line<'b> {
     fn open_object(&self, key: &Key) -> Result<Object, MakeError> {
         self.backend.open(key, INDEX_LIMIT).map_err(MakeError::store("reading an index"))
     }
+}
+
+/// The line cannot go on.
+pub(crate) fn out_of_releases() -> MakeError {
+    MakeError::Description("the line has run out of releases".to_owned())
 }

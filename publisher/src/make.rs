@@ -8,7 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::Observer;
 use crate::error::MakeError;
-use crate::line::Line;
+use crate::line::{Line, out_of_releases};
 use crate::options::Options;
 use crate::read::{Image, Tools, read};
 use crate::source::Source;
@@ -51,6 +51,8 @@ pub struct Report {
     pub new_chunks: u64,
     /// Their bytes.
     pub new_bytes: u64,
+    /// Bytes of chunks that it had, in frames that the version hardly wants, and that were stored again.
+    pub again_bytes: u64,
     /// Packs written.
     pub packs: u64,
     /// Their bytes.
@@ -153,7 +155,8 @@ impl<'b> Publisher<'b> {
             }
             // Its label may be known from `NAME.cidx` alone, and must not look free.
             line.keep_newest()?;
-            let release = line.newest().map_or(1, |newest| newest.record().description().release.get() + 1);
+            let last = line.newest().map_or(0, |newest| newest.record().description().release.get());
+            let release = last.checked_add(1).ok_or_else(out_of_releases)?;
             let (release, label) = match &wish.label {
                 Some(label) if line.version(label)?.is_some() => {
                     return Err(MakeError::LabelTaken { key: line.key(label) });
@@ -175,7 +178,7 @@ impl<'b> Publisher<'b> {
                 index_bytes = image.listing.write(&sealed, out)?;
                 Ok(())
             };
-            match line.publish(&sealed.record().description().label, write)? {
+            match line.publish(sealed.record(), write)? {
                 Published::Done => {
                     return Ok(report(Outcome::Published, sealed.record(), &image, index_bytes));
                 }
@@ -240,6 +243,7 @@ fn report(outcome: Outcome, record: &Record, image: &Image, index_bytes: u64) ->
         record: record.clone(),
         new_chunks: image.added.chunks,
         new_bytes: image.added.plain_bytes,
+        again_bytes: image.added.again_bytes,
         packs: image.added.packs,
         pack_bytes: image.added.pack_bytes,
         index_bytes,

@@ -49,6 +49,8 @@ pub(crate) struct Unwritten;
 pub(crate) struct Added {
     pub(crate) chunks: u64,
     pub(crate) plain_bytes: u64,
+    /// Bytes of chunks that older packs hold too, for the reasons in `reuse` and `repack`.
+    pub(crate) again_bytes: u64,
     pub(crate) packs: u64,
     pub(crate) pack_bytes: u64,
 }
@@ -123,6 +125,20 @@ impl<'b> Packing<'b> {
             Some(place) => Found::Old(place),
             None => Found::Nowhere,
         }
+    }
+
+    /// Takes a chunk into the open frame that older packs hold too.
+    pub(crate) fn store_again<'p>(
+        &mut self,
+        name: Name,
+        len: u32,
+        parts: impl Iterator<Item = &'p [u8]>,
+    ) -> Result<Spot, MakeError> {
+        let spot = self.store(name, len, parts)?;
+        self.added.chunks -= 1;
+        self.added.plain_bytes -= u64::from(len);
+        self.added.again_bytes += u64::from(len);
+        Ok(spot)
     }
 
     /// Takes a chunk into the open frame.

@@ -194,6 +194,7 @@ impl Pipeline<'_> {
                         (Found::Old(place), _) if reused.is_some() || self.before.has(short, len) => {
                             Spot::Placed(place)
                         }
+                        (Found::Old(_), _) => self.packing.store_again(name, len, blocks.parts(&range))?,
                         _ => self.packing.store(name, len, blocks.parts(&range))?,
                     };
                     (short, spot)

@@ -69,7 +69,7 @@ pub(crate) fn repack(places: &mut Places, packing: &mut Packing<'_>) -> Result<M
             }
             let spot = match packing.find(&name, len) {
                 Found::New(spot) => spot,
-                _ => packing.store(name, len, std::iter::once(bytes))?,
+                _ => packing.store_again(name, len, std::iter::once(bytes))?,
             };
             moves.0.insert((pack, frame.offset, first), spot);
         }

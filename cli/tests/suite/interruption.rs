@@ -25,7 +25,8 @@ fn send(signal: &str, child: &Child) {
 fn wait_for_handler(child: &Child) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the process is there");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the process is there");
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("Linux tells");
         let caught = u64::from_str_radix(caught.trim(), 16).expect("a mask");
         if caught & 0b10 != 0 {

@@ -27,6 +27,7 @@ fn the_answer_in_json_counts_what_was_published() {
     sandbox.write("a.img", &image);
     let answer = sandbox.chunk("make --json a.img").succeeds().json();
     let expected_keys = [
+        "again_bytes",
         "blake3",
         "chunks",
         "id",

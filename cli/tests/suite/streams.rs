@@ -39,7 +39,7 @@ fn a_full_stdout_is_an_error_of_the_output() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn an_image_that_is_not_taken_whole_is_no_success() {
     let sandbox = published();
     let mut command = sandbox.command(["cat", "store/a.img"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -49,13 +49,13 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     stdout.read_exact(&mut first).expect("the image has bytes");
     assert_eq!(first, image::disk(1)[..1]);
     drop(stdout);
-    Run::new(&command, child.wait_with_output().expect("it can be waited for")).succeeds();
+    Run::new(&command, child.wait_with_output().expect("it can be waited for")).fails(10);
 }
 
 #[test]
-fn a_stdout_that_nobody_reads_at_all_is_no_error() {
+fn an_answer_that_nobody_reads_is_no_error() {
     let sandbox = published();
-    for arguments in ANSWERS {
+    for arguments in ANSWERS.into_iter().filter(|arguments| !arguments.starts_with("cat")) {
         let mut command = sandbox.command(arguments.split_whitespace());
         let (reader, writer) = std::io::pipe().expect("a pipe can be made");
         drop(reader);
@@ -94,4 +94,25 @@ fn progress_is_shown_on_a_terminal_only_and_wiped_at_the_end() {
         let shown = on_a_terminal(&sandbox, arguments);
         assert!(!shown.contains('\x1b'), "{arguments}: {shown:?}");
     }
+}
+
+#[test]
+fn a_pipe_in_the_store_or_instead_of_a_file_is_refused_and_not_waited_for() {
+    let sandbox = published();
+    Run::of(Command::new("mkfifo").arg(sandbox.path("store/b.cidx"))).succeeds();
+    Run::of(Command::new("mkfifo").arg(sandbox.path("pipe"))).succeeds();
+    sandbox.chunk("list").succeeds();
+    sandbox.chunk("verify").succeeds();
+    sandbox.chunk("make --name b a.img").fails(10).says("is not a regular file");
+    sandbox.chunk("diff pipe store/a.img").fails(13).says("neither a file nor a block device");
+    sandbox.chunk("info store/b.cidx").fails(7);
+}
+
+#[test]
+fn a_large_file_that_is_no_index_is_not_read_whole() {
+    let sandbox = published();
+    let file = std::fs::File::create(sandbox.path("large")).expect("a file can be made");
+    // Far more than there is memory.
+    file.set_len(1 << 42).expect("it can be sparse");
+    sandbox.chunk("info large").fails(3);
 }

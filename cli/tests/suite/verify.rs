@@ -212,3 +212,23 @@ fn a_pack_whose_table_cannot_be_read_is_told_and_counts_as_missing() {
     assert_eq!(number(&run.json(), "packs"), 1, "it was stored again: {run}");
     assert!(store.sandbox.chunk("cat store/a.img").succeeds().stdout == store.sandbox.read("a2"));
 }
+
+#[test]
+fn an_index_under_the_name_of_another_is_found() {
+    let store = Store::new();
+    let sandbox = &store.sandbox;
+    std::fs::copy(sandbox.path("store/a.img@1.cidx"), sandbox.path("store/a.img@2.cidx"))
+        .expect("it can be copied");
+    let run = sandbox.chunk("verify").fails(6);
+    assert!(run.text().contains("a.img@2.cidx: says that it is a.img@1\n"), "{run}");
+}
+
+#[test]
+fn a_newest_version_that_is_not_the_newest_is_found() {
+    let store = Store::new();
+    let sandbox = &store.sandbox;
+    std::fs::copy(sandbox.path("store/a.img@1.cidx"), sandbox.path("store/a.img.cidx"))
+        .expect("it can be copied");
+    let run = sandbox.chunk("verify").fails(6);
+    assert!(run.text().contains("a.img.cidx: is not the newest version, a.img@2, release 2, is\n"), "{run}");
+}

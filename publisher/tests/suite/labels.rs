@@ -1,6 +1,7 @@
 //! Labels name one image for ever, releases count up, and both of a version's names lead to it again.
 
 use std::fs;
+use std::io::Write;
 
 use chunk_chunker::image::BLOCK;
 use chunk_publisher::{MakeError, Outcome, annotations};
@@ -168,4 +169,26 @@ fn a_newest_version_that_lost_its_label_gets_it_back() {
         store.assert_holds("image@2.cidx", &second);
         store.assert_whole();
     }
+}
+
+#[test]
+fn a_line_whose_releases_are_used_up_is_told_and_left_alone() {
+    let store = Store::new();
+    let params = store.options.params;
+    let description = chunk_index::Description {
+        line: "image".parse().unwrap(),
+        label: "last".parse().unwrap(),
+        release: std::num::NonZeroU64::MAX,
+        annotations: chunk_index::Annotations::default(),
+        blake3: *blake3::hash(&[]).as_bytes(),
+        sha256: None,
+    };
+    let locator = chunk_index::Locator::new(Vec::new()).unwrap();
+    let front =
+        chunk_index::TreeBuilder::new(params).finish(description, &locator, &[], &mut Vec::new()).unwrap();
+    let mut newest = fs::File::create(store.path("image.cidx")).unwrap();
+    newest.write_all(&front.bytes).unwrap();
+    let error = store.try_make(stream(b"more"), &image()).unwrap_err();
+    assert_eq!(error.to_string(), "the line has run out of releases");
+    assert_eq!(store.read("image.cidx"), front.bytes);
 }

@@ -44,6 +44,9 @@ impl Directory {
         for directory in [root.to_owned(), root.join("packs"), root.join("lookup"), root.join("tmp")] {
             create_directory(&directory)?;
         }
+        // What others have renamed here may not be durable yet, and is about to be built upon.
+        sync_directory(&root.join("packs"))?;
+        sync_directory(root)?;
         let lock = open_lock(&root.join(WRITERS_LOCK))?;
         if lock.try_lock().is_ok() {
             remove_leftovers(&root.join("tmp"), |extension| extension != Some("lock"))?;
@@ -66,6 +69,15 @@ impl Directory {
     fn path(&self, key: &Key) -> PathBuf {
         self.root.join(key.path())
     }
+
+    /// Opens an object, which must be a regular file: opening a pipe would wait for ever.
+    fn open_file(&self, key: &Key) -> io::Result<File> {
+        let path = self.path(key);
+        if fs::metadata(&path)?.is_file() {
+            return File::open(path);
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a regular file", path.display())))
+    }
 }
 
 impl Backend for Directory {
@@ -87,11 +99,11 @@ impl Backend for Directory {
     }
 
     fn read_at(&self, key: &Key, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        File::open(self.path(key))?.read_exact_at(buffer, offset)
+        self.open_file(key)?.read_exact_at(buffer, offset)
     }
 
     fn open(&self, key: &Key, limit: u64) -> io::Result<Object> {
-        let file = File::open(self.path(key))?;
+        let file = self.open_file(key)?;
         check_len(key, file.metadata()?.len(), limit)?;
         Ok(Object(Content::Mapped(map::map(&file)?)))
     }
@@ -100,15 +112,24 @@ impl Backend for Directory {
         let mut packs = Vec::new();
         for (file, entry) in files(&self.root.join("packs"))? {
             let Some(name) = file.strip_suffix(".pack").and_then(|hex| hex.parse().ok()) else { continue };
-            packs.push((name, entry.metadata()?.len()));
+            // A pack may be a link to where it lies.
+            let metadata = fs::metadata(entry.path())?;
+            if metadata.is_file() {
+                packs.push((name, metadata.len()));
+            }
         }
         packs.sort_unstable();
         Ok(packs)
     }
 
     fn indexes(&self) -> io::Result<Vec<Version>> {
-        let mut versions: Vec<_> =
-            files(&self.root)?.into_iter().filter_map(|(file, _)| Version::from_file_name(&file)).collect();
+        let mut versions = Vec::new();
+        for (file, entry) in files(&self.root)? {
+            let Some(version) = Version::from_file_name(&file) else { continue };
+            if fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_file()) {
+                versions.push(version);
+            }
+        }
         versions.sort_unstable();
         Ok(versions)
     }
@@ -151,7 +172,7 @@ impl Upload for Unfinished<'_> {
         self.file.sync_all()?;
         let lock = open_lock(&self.store.root.join(PUBLISH_LOCK))?;
         lock.lock()?;
-        let current = match File::open(self.store.path(key)) {
+        let current = match self.store.open_file(key) {
             Ok(file) => Some(hash(file)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -204,7 +225,8 @@ fn open_lock(path: &Path) -> io::Result<File> {
 fn remove_leftovers(directory: &Path, is_leftover: impl Fn(Option<&str>) -> bool) -> io::Result<()> {
     for (name, entry) in files(directory)? {
         if is_leftover(Path::new(&name).extension().and_then(OsStr::to_str)) {
-            fs::remove_file(entry.path())?;
+            // What cannot be removed, a stray directory perhaps, is in nobody's way.
+            let _ = fs::remove_file(entry.path());
         }
     }
     Ok(())

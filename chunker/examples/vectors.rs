@@ -32,31 +32,31 @@ const ABOUT: [&str; 7] = [
 fn main() -> io::Result<()> {
     let random = |seed, len| Part::Random { seed, len };
     let zeros = |len| Part::Constant { byte: 0, len };
-    let default = (2048, 8192, 65536, 2);
+    let usual = (2048, 8192, 65536, 2);
     let small = (64, 256, 1024, 0);
     let cases = vec![
-        case("nothing", default, vec![]),
-        case("one byte", default, vec![random(1, 1)]),
-        case("as long as the smallest chunk", default, vec![random(1, 2048)]),
-        case("longer than the smallest chunk by one", default, vec![random(1, 2049)]),
-        case("an odd number of bytes below the average", default, vec![random(2, 8191)]),
-        case("one block", default, vec![random(3, 1 << 20)]),
-        case("one block and a byte", default, vec![random(3, (1 << 20) + 1)]),
-        case("random", default, vec![random(4, 3_000_001)]),
+        case("nothing", usual, vec![]),
+        case("one byte", usual, vec![random(1, 1)]),
+        case("as long as the smallest chunk", usual, vec![random(1, 2048)]),
+        case("longer than the smallest chunk by one", usual, vec![random(1, 2049)]),
+        case("an odd number of bytes below the average", usual, vec![random(2, 8191)]),
+        case("one block", usual, vec![random(3, 1 << 20)]),
+        case("one block and a byte", usual, vec![random(3, (1 << 20) + 1)]),
+        case("random", usual, vec![random(4, 3_000_001)]),
         case("random, level 0", (2048, 8192, 65536, 0), vec![random(4, 1_000_000)]),
         case("random, level 3", (2048, 8192, 65536, 3), vec![random(4, 1_000_000)]),
         case("random, larger chunks", (16384, 65536, 262_144, 1), vec![random(5, 3_000_001)]),
         case("random, smallest parameters", small, vec![random(6, 30_001)]),
         case("random, masks that are not nested", (64, 256, 1024, 3), vec![random(6, 30_001)]),
         case("random, min, avg and max alike", (1024, 1024, 1024, 1), vec![random(7, 10_000)]),
-        case("zeros", default, vec![zeros((5 << 20) + 3)]),
+        case("zeros", usual, vec![zeros((5 << 20) + 3)]),
         case("zeros, cut where their window is not full", small, vec![zeros(10_000)]),
         case(
             "zeros between random bytes",
-            default,
+            usual,
             vec![random(8, 99_999), zeros(2_000_000), random(9, 99_999)],
         ),
-        case("cycle", default, vec![Part::Cycle { seed: 10, period: 5000, len: 500_000 }]),
+        case("cycle", usual, vec![Part::Cycle { seed: 10, period: 5000, len: 500_000 }]),
         case(
             "a cut at every byte after min",
             (64, 512, 4096, 0),

@@ -74,6 +74,11 @@ impl<'p> Lines<'p> {
         self.cutter.push(segment);
     }
 
+    /// Whether no block follows.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
     /// Where the next line starts.
     pub(crate) fn position(&self) -> u64 {
         self.cutter.position()

@@ -180,7 +180,9 @@ impl Pipeline<'_> {
         let found: Vec<_> = lines.iter().map(|line| self.find(line)).collect();
         let mut reused: Vec<_> =
             lines.iter().zip(&found).map(|(line, found)| self.costs(line, found)).collect();
-        strike_out(&mut reused);
+        let starts = lines.first().is_some_and(|line| line.range.start == 0);
+        let ends = self.lines.is_finished() && lines.last().is_some_and(|line| line.range.end == self.end);
+        strike_out(&mut reused, (!starts, !ends));
         for ((NamedLine { range, chunk }, found), reused) in lines.into_iter().zip(found).zip(reused) {
             let len = len_of(&range);
             let (short, spot) = match chunk {

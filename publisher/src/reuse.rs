@@ -6,6 +6,8 @@
 //! frame, and a request. Measured on four kernels: reusing whatever there was made the last update 1.8 times as
 //! large.
 
+use std::collections::HashMap;
+
 use chunk_index::{Index, ShortName};
 use chunk_store::{Object, Place};
 
@@ -52,17 +54,21 @@ fn key(short: ShortName, len: u32) -> u64 {
 }
 
 /// Strikes out the places that are not worth it. `places` are those of neighbouring lines; none where a line
-/// needs no frame of an older pack.
-pub(crate) fn strike_out(places: &mut [Option<Place>]) {
-    let same = |a: &Option<Place>, b: &Option<Place>| match (a, b) {
-        (Some(a), Some(b)) => a.pack == b.pack && a.frame == b.frame,
-        (a, b) => a.is_none() && b.is_none(),
-    };
-    for run in places.chunk_by_mut(same) {
-        let Some(Place { frame, .. }) = run[0] else { continue };
-        let wanted: u64 = run.iter().flatten().map(|place| u64::from(place.len)).sum();
-        if wanted * 2 < u64::from(frame.plain_len) {
-            run.fill(None);
+/// needs no frame of an older pack. `open` tells whether the image goes on before the first and behind the last
+/// of them: what is wanted of a frame there is not all in sight, so it is left alone.
+pub(crate) fn strike_out(places: &mut [Option<Place>], open: (bool, bool)) {
+    let frame_of = |place: &Place| (place.pack, place.frame);
+    let mut wanted: HashMap<_, u64> = HashMap::new();
+    for place in places.iter().flatten() {
+        *wanted.entry(frame_of(place)).or_default() += u64::from(place.len);
+    }
+    let first = places.first().and_then(Option::as_ref).filter(|_| open.0).map(frame_of);
+    let last = places.last().and_then(Option::as_ref).filter(|_| open.1).map(frame_of);
+    for place in places {
+        let Some(frame) = place.as_ref().map(frame_of) else { continue };
+        let cut_off = first == Some(frame) || last == Some(frame);
+        if !cut_off && wanted[&frame] * 2 < u64::from(frame.1.plain_len) {
+            *place = None;
         }
     }
 }

@@ -4,6 +4,7 @@ use chunk_chunker::image::BLOCK;
 use chunk_publisher::{Outcome, annotations};
 
 use crate::images::mixed;
+use crate::inputs::random;
 use crate::store::{Store, figures, image, stream, wish};
 
 const UNCHANGED: (Outcome, u64, u64, u64, u64) = (Outcome::Unchanged, 0, 0, 0, 0);
@@ -90,4 +91,17 @@ fn the_same_image_in_another_line_stores_next_to_nothing() {
     assert!(second.new_bytes * 8 < first.new_bytes, "{} of {}", second.new_bytes, first.new_bytes);
     assert_ne!(first.id, second.id);
     store.assert_holds("two.cidx", &bytes);
+}
+
+#[test]
+fn an_image_that_another_line_has_stores_nothing_again() {
+    let mut store = Store::new();
+    store.options.frame_len = 300_000;
+    let bytes = random(7, 6_000_000);
+    store.make(&bytes, &wish("image", None));
+    let report = store.make(&bytes, &wish("other", None));
+    assert_eq!(
+        (report.outcome, report.new_bytes, report.again_bytes, report.packs),
+        (Outcome::Published, 0, 0, 0)
+    );
 }

@@ -23,9 +23,8 @@ impl DirectorySource {
 
 impl Source for DirectorySource {
     fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
-        let path = self.root.join(object);
-        let read = |buffer: &mut Vec<u8>| -> io::Result<()> {
-            let file = File::open(&path)?;
+        let mut read = |path: &Path| -> io::Result<()> {
+            let file = File::open(path)?;
             // The length is compared before the buffer is made: a range may come from a hostile index.
             let len = file.metadata()?.len();
             if range.end > len {
@@ -36,15 +35,31 @@ impl Source for DirectorySource {
                 .resize(usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?, 0);
             file.read_exact_at(buffer, range.start)
         };
-        read(buffer).map_err(|error| {
-            let kind = match error.kind() {
-                io::ErrorKind::NotFound => FetchErrorKind::Missing,
-                io::ErrorKind::UnexpectedEof => FetchErrorKind::Short,
-                _ => FetchErrorKind::Io(error),
-            };
-            FetchError { location: path.display().to_string(), range: range.clone(), kind }
-        })
+        let path = self.root.join(object);
+        read(&path).map_err(|error| failure(&path, range.clone(), error))
     }
+
+    fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
+        let mut open = |path: &Path| -> io::Result<u64> {
+            let file = File::open(path)?;
+            let len = file.metadata()?.len();
+            buffer.clear();
+            buffer.resize(usize::try_from(len.min(at_most)).map_err(io::Error::other)?, 0);
+            file.read_exact_at(buffer, 0)?;
+            Ok(len)
+        };
+        let path = self.root.join(object);
+        open(&path).map_err(|error| failure(&path, 0..at_most, error))
+    }
+}
+
+fn failure(path: &Path, range: Range<u64>, error: io::Error) -> FetchError {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => FetchErrorKind::Missing,
+        io::ErrorKind::UnexpectedEof => FetchErrorKind::Short,
+        _ => FetchErrorKind::Io(error),
+    };
+    FetchError { location: path.display().to_string(), range, kind }
 }
 
 #[cfg(test)]
@@ -76,6 +91,16 @@ mod tests {
         let error = source.read("object", 5..u64::MAX, &mut buffer).expect_err("too long");
         assert!(matches!(error.kind, FetchErrorKind::Short), "{error:?}");
         assert_eq!(buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn opening_gives_the_front_and_the_whole_length() {
+        let (_directory, source) = store();
+        let mut buffer = b"old".to_vec();
+        assert_eq!(source.open("object", 4, &mut buffer).expect("readable"), 10);
+        assert_eq!(buffer, b"0123");
+        assert_eq!(source.open("object", u64::MAX, &mut buffer).expect("readable"), 10);
+        assert_eq!(buffer, b"0123456789");
     }
 
     #[test]

@@ -15,9 +15,46 @@ pub use join::{Request, join};
 use std::ops::Range;
 
 /// Where objects of a store are read from.
+///
+/// Many threads may read at once; each call blocks until it has its bytes or gives up. How often to ask again,
+/// and whom, is the source's own business.
 pub trait Source: Send + Sync {
     /// Reads exactly `range` of `object` into `buffer`, which is cleared first.
     ///
     /// An answer that is longer or shorter than asked for is an error, whatever the server calls it.
     fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError>;
+
+    /// Reads `range` of `object` once more, after `doubt` earlier answers have turned out to be wrong bytes.
+    ///
+    /// A source that has a choice asks past caches first and elsewhere next.
+    fn read_again(
+        &self,
+        object: &str,
+        range: Range<u64>,
+        doubt: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), FetchError> {
+        let _ = doubt;
+        self.read(object, range, buffer)
+    }
+
+    /// Reads the first `at_most` bytes of `object`, or all of it if it is shorter, into `buffer`, which is
+    /// cleared first. Returns the length of the whole object.
+    fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError>;
+
+    /// What reading has cost so far.
+    fn spent(&self) -> Spent {
+        Spent::default()
+    }
+}
+
+/// What reading from a source has cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Bytes received, wanted or not.
+    pub bytes: u64,
+    /// Requests sent, with those that had to be repeated.
+    pub requests: u64,
+    /// Requests that had to be repeated.
+    pub retries: u64,
 }

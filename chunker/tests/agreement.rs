@@ -181,6 +181,64 @@ fn bytes_that_allow_a_cut_everywhere_are_cut_alike() {
     agree(params(64, 256, 4096, 1), &vec![9; 100_000]);
 }
 
+/// Asserts that no cut of the image in its second MiB is one if the image starts there.
+fn assert_never_meet(params: Params, image: &[u8]) {
+    let (block, blocks) = (1 << 20, 3 << 20);
+    let guessed = reference::cuts(params, &image[block..blocks - block]);
+    let cuts = reference::cuts(params, &image[..blocks]);
+    assert!(guessed.len() > 10, "{params:?}: too few cuts to tell");
+    for at in &guessed[..guessed.len() - 1] {
+        assert!(cuts.binary_search(&(at + block as u64)).is_err(), "{params:?}: both cut at {at}");
+    }
+}
+
+#[test]
+fn cuts_that_never_meet_those_guessed_from_the_middle_are_found_alike() {
+    let len = (5 << 20) + 321;
+    let stop = vec![57; len];
+    for (params, image) in [
+        // All as small as allowed, which does not divide a MiB.
+        (params(66, 512, 4096, 0), &stop),
+        (params(510, 512, 1024, 0), &stop),
+        // All as large as allowed, likewise.
+        (params(64, 256, 1026, 2), &vec![0; len]),
+        (params(1024, 4096, 32766, 2), &vec![0; len]),
+        // Each period decides for both, at places of their own.
+        (params(1000, 1024, 1028, 3), &random(5, 257).into_iter().cycle().take(len).collect()),
+    ] {
+        assert_never_meet(params, image);
+        agree(params, image);
+    }
+}
+
+#[test]
+fn cuts_that_meet_those_guessed_from_the_middle_now_and_then_are_found_alike() {
+    let mut image = vec![57; 6 << 20];
+    for (seed, at) in (6..).zip((0..image.len()).step_by(777_777)) {
+        let noise = random(seed, 100_000);
+        let len = noise.len().min(image.len() - at);
+        image[at..at + len].copy_from_slice(&noise[..len]);
+    }
+    agree(params(66, 512, 4096, 0), &image);
+    agree(Params::DEFAULT, &image);
+    agree(params(1 << 18, 1 << 19, 1 << 20, 0), &image);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(20) })]
+
+    #[test]
+    fn any_image_of_many_blocks_is_cut_alike_on_all_threads(
+        params in any_params(),
+        image in any_image(),
+        lead in 0..5000_usize,
+    ) {
+        // Repeats at a distance that no parameter divides: now the cuts meet the guessed ones and now they do not.
+        let image: Vec<u8> = image.iter().chain(&[1]).copied().cycle().skip(lead).take(4 << 20).collect();
+        prop_assert_eq!(parallel::cuts(params, &image), reference::cuts(params, &image));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 

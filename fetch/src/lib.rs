@@ -48,6 +48,30 @@ pub trait Source: Send + Sync {
     }
 }
 
+impl<S: Source + ?Sized> Source for &S {
+    fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
+        (**self).read(object, range, buffer)
+    }
+
+    fn read_again(
+        &self,
+        object: &str,
+        range: Range<u64>,
+        doubt: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), FetchError> {
+        (**self).read_again(object, range, doubt, buffer)
+    }
+
+    fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
+        (**self).open(object, at_most, buffer)
+    }
+
+    fn spent(&self) -> Spent {
+        (**self).spent()
+    }
+}
+
 /// What reading from a source has cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {

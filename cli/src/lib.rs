@@ -16,6 +16,7 @@ mod make;
 mod output;
 mod progress;
 mod size;
+mod stdin;
 mod usage;
 mod verify;
 

@@ -17,6 +17,7 @@ use crate::locate::{In, blake3_text};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::size::{Size, human};
+use crate::stdin::Stdin;
 
 /// What stands for stdin on the command line.
 const STDIN: &str = "-";
@@ -48,9 +49,9 @@ pub(crate) fn run(make: &Make, output: &Output) -> Result<(), Failure> {
             .hint("without it, each image is published under its own file name"));
     }
     let wishes = make.images.iter().map(|image| wish(make, image)).collect::<Result<Vec<_>, _>>()?;
-    for image in &make.images {
+    for image in make.images.iter().filter(|image| *image != Path::new(STDIN)) {
         // What cannot be opened leaves no empty store behind.
-        open(image).map_err(|error| Failure::new(Exit::Source, In { path: image.clone(), error }))?;
+        Source::open(image).map_err(|error| Failure::new(Exit::Source, In { path: image.clone(), error }))?;
     }
     let store =
         Directory::open_for_writing(&make.store).map_err(|error| store_failure(&make.store, error))?;
@@ -64,7 +65,7 @@ pub(crate) fn run(make: &Make, output: &Output) -> Result<(), Failure> {
         let progress = Progress::new(&image.display().to_string(), output);
         let progress = progress.map_err(|error| Failure::new(Exit::Internal, error))?;
         let in_image = |error| Failure::new(Exit::Source, In { path: image.clone(), error });
-        let source = open(image).map_err(in_image)?;
+        let source = open(image, &progress).map_err(in_image)?;
         let report = publisher.make(source, wish, &progress).map_err(|error| match error {
             MakeError::Source(error) => in_image(error),
             error => failure(error),
@@ -77,8 +78,11 @@ pub(crate) fn run(make: &Make, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(image: &Path) -> Result<Source, SourceError> {
-    if image == Path::new(STDIN) { Ok(Source::stream(io::stdin())) } else { Source::open(image) }
+fn open(image: &Path, progress: &Progress) -> Result<Source, SourceError> {
+    if image != Path::new(STDIN) {
+        return Source::open(image);
+    }
+    Ok(Source::stream(Stdin::open(progress.stop()).map_err(SourceError::Open)?))
 }
 
 fn tell(image: &Path, report: &Report, seconds: String, output: &Output) -> Result<(), Failure> {

@@ -41,6 +41,11 @@ impl Progress {
         })
     }
 
+    /// What the signals set.
+    pub(crate) fn stop(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
     fn line(&self, done: u64, total: Option<u64>) -> String {
         let millis = self.started.elapsed().as_millis().max(1);
         let rate = human(u64::try_from(u128::from(done) * 1000 / millis).unwrap_or(u64::MAX));

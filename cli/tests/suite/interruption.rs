@@ -52,6 +52,25 @@ fn a_stream_that_is_interrupted_before_its_first_byte_is_not_an_empty_image() {
     assert!(!sandbox.path("store/a.img.cidx").exists());
 }
 
+/// Stdin stays open and silent: neither bytes nor their end wake the command.
+#[test]
+fn a_signal_is_heard_while_a_stream_is_waited_for() {
+    for (signal, sent) in [("INT", 0), ("TERM", 3 << 20)] {
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.command(["make", "--name", "a.img", "-"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary can be started");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        stdin.write_all(&image::noise(1, sent)).expect("the command reads");
+        wait_for_handler(&child);
+        send(signal, &child);
+        let run = Run::new(&command, child.wait_with_output().expect("it can be waited for"));
+        run.fails(14).answers_nothing();
+        drop(stdin);
+        sandbox.chunk("list").succeeds().answers_nothing();
+    }
+}
+
 #[test]
 fn a_signal_stops_make_in_order_and_nothing_is_lost() {
     for signal in ["INT", "TERM"] {

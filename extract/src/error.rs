@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use chunk_fetch::FetchError;
+use chunk_index::{DecodeError, HeadError};
 use chunk_store::FrameError;
 
 /// Why bytes of an image could not be had.
@@ -91,5 +92,62 @@ impl std::error::Error for ReadError {
 impl From<FetchError> for ReadError {
     fn from(error: FetchError) -> Self {
         Self::Fetch(error)
+    }
+}
+
+/// Why there is no recipe.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The store did not give the index.
+    Fetch(FetchError),
+    /// Its head is no head.
+    Head(HeadError),
+    /// Another part is not what the head says.
+    Decode(DecodeError),
+    /// Its parts contradict each other about the blocks of the image.
+    Blocks,
+    /// The object has another length than its head states.
+    Length {
+        /// What the head states.
+        stated: u64,
+        /// What the object has.
+        found: u64,
+    },
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fetch(_) => f.write_str("the index cannot be read"),
+            Self::Head(_) | Self::Decode(_) => f.write_str("the index is malformed"),
+            Self::Blocks => f.write_str("the index contradicts itself"),
+            Self::Length { stated, found } => {
+                write!(f, "the index should have {stated} bytes and has {found}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for IndexError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Fetch(cause) => Some(cause),
+            Self::Head(cause) => Some(cause),
+            Self::Decode(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<FetchError> for IndexError {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(error)
+    }
+}
+
+impl From<DecodeError> for IndexError {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
     }
 }

@@ -1,13 +1,39 @@
 //! Rebuilds an image from what is there and what a store holds.
 //!
-//! [`Reader`] gives any part of an image from its store; [`Need`] tells, without fetching anything, what a
+//! [`Job`] is the whole of it in one call: it finds out what target and seeds hold, plans, fetches what is
+//! missing, and writes. Nothing is printed, nothing is global; an [`Observer`] hears what goes on and may stop
+//! it. [`Reader`] gives any part of an image from its store; [`Need`] tells, without fetching anything, what a
 //! device that holds certain chunks would have to fetch. Bytes leave this crate only after the hash of their
 //! block has been checked.
 
+mod alias;
+mod content;
 mod error;
+mod held;
+mod job;
 mod need;
+mod places;
+mod plan;
 mod reader;
+mod recipe;
+mod run;
+mod saved;
+mod seed;
+mod state;
+mod target;
+mod verified;
+mod work;
 
-pub use error::ReadError;
+pub use alias::{Relation, relation};
+pub use error::{IndexError, ReadError};
+pub use job::{
+    Expected, ExtractError, Job, Notice, Observer, Options, Phases, Progress, Report, SeedPart, Silent,
+    Verify, Version,
+};
 pub use need::{Have, Need, Traffic};
+pub use plan::{Limits, Totals};
 pub use reader::Reader;
+pub use recipe::Fetched;
+pub use seed::{Directory, Identity, Seed, StoreSeed, Window};
+pub use state::State;
+pub use target::{Destination, Existing, Refusal, TargetError};

@@ -76,6 +76,11 @@ impl<B: AsRef<[u8]>> Index<B> {
         self.file.as_ref()
     }
 
+    /// Gives the file's bytes back.
+    pub fn into_bytes(self) -> B {
+        self.file
+    }
+
     /// All entries, in image order.
     pub fn entries(&self) -> Entries<'_> {
         self.entries_from(0)

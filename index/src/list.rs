@@ -37,6 +37,11 @@ impl LeafList {
         &self.hash
     }
 
+    /// Appends the list as an index has it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put(out, &self.entries);
+    }
+
     /// The entries, in image order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries

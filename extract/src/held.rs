@@ -1,0 +1,161 @@
+//! Which chunks the seeds hold: by what is said of them, where that proves true, and by looking otherwise.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chunk_chunker::image::BLOCK;
+use chunk_chunker::{Name, Params};
+use chunk_index::{Digest, Entry, LeafList, ShortName, leaf_lists};
+
+use crate::job::{ExtractError, Notice, Observer, Progress};
+use crate::places::{Place, Places, Wanted};
+use crate::seed::{Scan, Seed};
+
+/// Chunks of a seed that are looked at before what is said of it is believed.
+const SAMPLE: usize = 64;
+/// How many of them may be wrong.
+const WRONG: usize = 6;
+
+/// The chunks of all seeds.
+pub(crate) struct Holdings<'a> {
+    pub params: Params,
+    pub threads: usize,
+    /// The chunks that are looked for, if they are known; otherwise all are noted.
+    pub wanted: Option<Wanted>,
+    pub places: Places,
+    /// The lists of the seeds, as long as nobody knows what is looked for.
+    pub known: HashMap<Digest, LeafList>,
+    pub observer: &'a dyn Observer,
+    /// Bytes of all seeds, and how many are scanned.
+    pub total: u64,
+    pub scanned: AtomicU64,
+}
+
+impl Holdings<'_> {
+    /// Notes the chunks of `seed`, which is `number`. `parts` are worth scanning, all of it if they are not given.
+    pub(crate) fn add(
+        &mut self,
+        number: u16,
+        seed: &Seed,
+        lists: Option<&[LeafList]>,
+        parts: Option<Vec<Range<u64>>>,
+    ) -> Result<(), ExtractError> {
+        if let Some(store) = seed.as_store() {
+            for (entry, offset) in store.chunks() {
+                self.note(entry.short, entry.len, Place { seed: number, offset });
+            }
+            return Ok(());
+        }
+        if let Some(lists) = lists {
+            if proves_true(seed, lists) {
+                self.believe(number, seed, lists);
+                return Ok(());
+            }
+            self.observer.notice(&Notice::Stale { seed: &seed.name });
+        }
+        self.scan(number, seed, parts)
+    }
+
+    /// Notes the chunks of `entries` that lie in the target where the image has them.
+    pub(crate) fn add_kept(
+        &mut self,
+        number: u16,
+        kept: &[bool],
+        entries: impl Iterator<Item = (Entry, Range<u64>)>,
+    ) {
+        let is_kept =
+            |at: u64| kept.get(usize::try_from(at / BLOCK as u64).unwrap_or(usize::MAX)) == Some(&true);
+        for (entry, image) in entries {
+            let end = image.start + u64::from(entry.len);
+            if is_kept(image.start) && is_kept(end - 1) {
+                self.note(entry.short, entry.len, Place { seed: number, offset: image.start });
+            }
+        }
+    }
+
+    /// Whether everything that is looked for has been found.
+    pub(crate) fn is_complete(&mut self) -> bool {
+        self.places.sort();
+        self.wanted.as_ref().is_some_and(|wanted| wanted.len() == self.places.len())
+    }
+
+    fn note(&mut self, short: ShortName, len: u32, place: Place) {
+        if self.wanted.as_ref().is_none_or(|wanted| wanted.has(short, len)) {
+            self.places.add(short, len, place);
+        }
+    }
+
+    fn believe(&mut self, number: u16, seed: &Seed, lists: &[LeafList]) {
+        let size = seed.size();
+        for (entry, offset) in placed(lists) {
+            if offset + u64::from(entry.len) <= size {
+                self.note(entry.short, entry.len, Place { seed: number, offset });
+            }
+        }
+        if self.wanted.is_none() {
+            self.known.extend(lists.iter().map(|list| (*list.hash(), list.clone())));
+        }
+        self.scanned.fetch_add(size, Ordering::Relaxed);
+    }
+
+    fn scan(&mut self, number: u16, seed: &Seed, parts: Option<Vec<Range<u64>>>) -> Result<(), ExtractError> {
+        let found = {
+            let wanted = self.wanted.as_ref();
+            let progress = |bytes| {
+                let done = self.scanned.fetch_add(bytes, Ordering::Relaxed) + bytes;
+                self.observer.progress(&Progress::Scanning { done: done.min(self.total), total: self.total });
+                !self.observer.is_cancelled()
+            };
+            let scan = Scan {
+                params: self.params,
+                threads: self.threads,
+                wanted: &|short, len| wanted.is_none_or(|wanted| wanted.has(short, len)),
+                progress: &progress,
+            };
+            let (found, unreadable) = scan.run(seed, parts.unwrap_or_else(|| seed.extents()));
+            for gap in unreadable {
+                let notice = Notice::Unreadable { seed: &seed.name, range: gap.range, error: &gap.error };
+                self.observer.notice(&notice);
+            }
+            found
+        };
+        if self.observer.is_cancelled() {
+            return Err(ExtractError::Cancelled);
+        }
+        for chunk in &found {
+            self.places.add(chunk.short, chunk.len, Place { seed: number, offset: chunk.offset });
+        }
+        if self.wanted.is_none() {
+            let entries = found.iter().map(|found| Entry { short: found.short, len: found.len, repeats: 0 });
+            self.known.extend(leaf_lists(entries).map(|list| (*list.hash(), list)));
+        }
+        Ok(())
+    }
+}
+
+/// The entries of lists that follow each other, with the offsets of their first chunks.
+fn placed(lists: &[LeafList]) -> impl Iterator<Item = (Entry, u64)> {
+    let mut at = 0_u64;
+    lists.iter().flat_map(LeafList::entries).map(move |entry| {
+        let offset = at;
+        at = at.saturating_add(u64::from(entry.len).saturating_mul(entry.repeats.saturating_add(1)));
+        (*entry, offset)
+    })
+}
+
+/// Whether a sample of the chunks lies where `lists` say.
+fn proves_true(seed: &Seed, lists: &[LeafList]) -> bool {
+    let count = placed(lists).filter(|(entry, _)| !entry.short.is_zero()).count();
+    let step = (count / SAMPLE).max(1);
+    let mut buffer = Vec::new();
+    let wrong = placed(lists)
+        .filter(|(entry, _)| !entry.short.is_zero())
+        .step_by(step)
+        .filter(|(entry, offset)| {
+            buffer.resize(entry.len as usize, 0);
+            seed.read(*offset, &mut buffer).is_err() || ShortName::of(&Name::of(&buffer)) != entry.short
+        })
+        .count();
+    wrong <= WRONG.min(count / 2)
+}

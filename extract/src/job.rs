@@ -1,0 +1,310 @@
+//! The one call: what goes in, what is told on the way, what comes out.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use chunk_fetch::{Source, Spent};
+use chunk_index::{Index, LeafList, VersionId};
+
+use crate::ReadError;
+use crate::error::IndexError;
+use crate::plan::{Limits, Totals};
+use crate::recipe::Fetched;
+use crate::seed::Seed;
+use crate::state::State;
+use crate::target::{Destination, TargetError};
+
+/// An image to make, from what, and where.
+pub struct Job<'a> {
+    /// The store that the index lies in.
+    pub source: &'a dyn Source,
+    /// Which version.
+    pub version: Version,
+    /// What the device holds, in order of preference. What the target holds is used in any case.
+    pub seeds: Vec<SeedPart>,
+    /// Where the device remembers what it installed.
+    pub state: Option<State>,
+    /// Where the image is to go.
+    pub destination: Destination,
+    /// How.
+    pub options: Options,
+    /// Who is told.
+    pub observer: &'a dyn Observer,
+}
+
+impl std::fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job")
+            .field("version", &self.version)
+            .field("seeds", &self.seeds)
+            .field("destination", &self.destination)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The version to make.
+#[derive(Debug)]
+pub enum Version {
+    /// An index that is here already.
+    Index(Index<Vec<u8>>),
+    /// The index of this name in the store; only what is needed of it is fetched.
+    Object(String),
+}
+
+/// A seed, and what is said of its chunks.
+#[derive(Debug)]
+pub struct SeedPart {
+    /// The seed.
+    pub seed: Seed,
+    /// Its chunks from its first byte on, if somebody knows them: then it is not scanned unless they are wrong.
+    pub lists: Option<Vec<LeafList>>,
+}
+
+/// How to work. The default suits a small device.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Threads that cut, hash and put together.
+    pub threads: usize,
+    /// Requests at a time.
+    pub connections: usize,
+    /// Bounds of the plan.
+    pub limits: Limits,
+    /// Most bytes that may be downloaded.
+    pub max_download: Option<u64>,
+    /// How sure to be of what was written.
+    pub verify: Verify,
+    /// Zero what lies behind the image on a device.
+    pub zero_tail: bool,
+    /// The only version to accept.
+    pub expect: Option<Expected>,
+    /// Do not use what the target holds.
+    pub ignore_target: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            connections: 4,
+            limits: Limits::default(),
+            max_download: None,
+            verify: Verify::Write,
+            zero_tail: false,
+            expect: None,
+            ignore_target: false,
+        }
+    }
+}
+
+/// How sure to be of what was written. Every block is compared with the version's identity before it is
+/// written, whatever is chosen here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Do not even wait until the medium has it.
+    Off,
+    /// The medium has confirmed it.
+    Write,
+    /// It was read back from the medium and hashed.
+    ReadBack,
+}
+
+/// What a version is pinned to: its id, or the BLAKE3 of its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected(pub [u8; 32]);
+
+/// Hears what goes on, from any thread.
+pub trait Observer: Sync {
+    /// Something has advanced.
+    fn progress(&self, progress: &Progress) {
+        let _ = progress;
+    }
+
+    /// Something is not as it should be, and costs no more than time or download.
+    fn notice(&self, notice: &Notice<'_>) {
+        let _ = notice;
+    }
+
+    /// Whether to stop. Asked often.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Hears nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Observer for Silent {}
+
+/// How far the work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Comparing what the target holds.
+    Checking {
+        /// Bytes compared.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
+    /// Looking for chunks in the seeds.
+    Scanning {
+        /// Bytes looked through.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
+    /// Writing.
+    Writing {
+        /// Bytes of the image that are done.
+        done: u64,
+        /// Of those that had to be.
+        total: u64,
+    },
+    /// Waiting for the medium.
+    Flushing,
+    /// Reading back.
+    ReadingBack {
+        /// Bytes read.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
+}
+
+/// Something that costs no more than time or download.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// A seed cannot be read in some place.
+    Unreadable {
+        /// What the seed is called.
+        seed: &'a str,
+        /// Where.
+        range: Range<u64>,
+        /// Why.
+        error: &'a std::io::Error,
+    },
+    /// What was said of a seed's chunks is not so; it is scanned.
+    Stale {
+        /// What the seed is called.
+        seed: &'a str,
+    },
+    /// What is about to be done.
+    Planned(&'a Totals),
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The version.
+    pub id: VersionId,
+    /// What the plan was.
+    pub totals: Totals,
+    /// What the seeds are called, by number.
+    pub seeds: Vec<String>,
+    /// Bytes written: less than planned where they were there already.
+    pub written: u64,
+    /// Bytes fetched beyond the plan, because seeds were not what they seemed.
+    pub late: u64,
+    /// What of the index was fetched.
+    pub index: Fetched,
+    /// What the source has counted; nothing if it does not count.
+    pub spent: Spent,
+    /// Bytes of memory that recipe, places and plan took.
+    pub memory: u64,
+    /// How long each part took.
+    pub seconds: Phases,
+}
+
+/// How long each part took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Phases {
+    /// Comparing the target.
+    pub check: Duration,
+    /// Scanning seeds.
+    pub scan: Duration,
+    /// Fetching the index and planning.
+    pub plan: Duration,
+    /// Fetching, putting together, writing.
+    pub write: Duration,
+    /// Waiting for the medium and reading back.
+    pub settle: Duration,
+}
+
+/// Why there is no image, or none that is certain.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ExtractError {
+    /// The index.
+    Index(IndexError),
+    /// It is another version than the one expected.
+    Unexpected {
+        /// What was found.
+        id: VersionId,
+    },
+    /// The target.
+    Target(TargetError),
+    /// The store.
+    Store(ReadError),
+    /// More would have to be downloaded than allowed.
+    TooMuch {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: u64,
+    },
+    /// The state directory cannot be written.
+    State(std::io::Error),
+    /// The journal of an in-place update cannot be written.
+    Journal(std::io::Error),
+    /// The observer wanted it so. What was written stays, and running again continues.
+    Cancelled,
+}
+
+impl std::fmt::Display for ExtractError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Index(error) => error.fmt(f),
+            Self::Unexpected { id } => write!(f, "this is version {id}, not the one expected"),
+            Self::Target(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::TooMuch { needed, allowed } => {
+                write!(f, "{needed} bytes would be downloaded, {allowed} are allowed")
+            }
+            Self::State(_) => f.write_str("the state directory cannot be written"),
+            Self::Journal(_) => f.write_str("the journal cannot be written"),
+            Self::Cancelled => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for ExtractError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Index(error) => error.source(),
+            Self::Target(error) => error.source(),
+            Self::Store(error) => error.source(),
+            Self::State(error) | Self::Journal(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<IndexError> for ExtractError {
+    fn from(error: IndexError) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl From<TargetError> for ExtractError {
+    fn from(error: TargetError) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl From<ReadError> for ExtractError {
+    fn from(error: ReadError) -> Self {
+        Self::Store(error)
+    }
+}

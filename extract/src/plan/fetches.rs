@@ -1,0 +1,165 @@
+//! Which bytes of the packs are asked for, when, and how long they are kept.
+//!
+//! A frame is asked for when the first block needs it, together with frames that lie near it in the same pack
+//! and are needed soon. It stays in memory until its last use, unless so much else is used in between that it
+//! is better asked for again: what waits in memory is bounded, and the count of requests is known beforehand.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use chunk_chunker::image::Blocks;
+
+use crate::plan::Limits;
+use crate::plan::runs::{Drawn, Origin};
+
+/// Share of a download that gaps may be.
+const GAP_SHARE: u64 = 20;
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fetch {
+    /// Number of the pack in the locator.
+    pub pack: u32,
+    /// Its bytes.
+    pub range: Range<u64>,
+    /// The loads that it brings.
+    pub loads: Vec<u32>,
+    /// The position that needs the first of them.
+    pub first: u32,
+}
+
+/// A frame that is in memory for some time.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    /// Number of the frame in the plan.
+    pub frame: u32,
+    /// How many positions use it.
+    pub uses: u32,
+    first: u32,
+}
+
+/// All requests of a plan, and what they bring for whom.
+#[derive(Debug, Default)]
+pub(crate) struct Fetches {
+    /// In the order in which they are needed.
+    pub requests: Vec<Fetch>,
+    /// Everything that is brought.
+    pub loads: Vec<Load>,
+    /// Which position uses which load, ascending.
+    uses: Vec<(u32, u32)>,
+    gaps: u64,
+}
+
+impl Fetches {
+    pub(super) fn new(
+        blocks: Blocks,
+        missing: &[u64],
+        order: &[u32],
+        drawn: &Drawn,
+        limits: &Limits,
+    ) -> Self {
+        let mut fetches = Self::default();
+        fetches.schedule(blocks, missing, order, drawn, limits.frames);
+        let mut gap = limits.gap;
+        loop {
+            fetches.join(drawn, limits, gap);
+            let (download, gaps, _) = fetches.cost();
+            if gaps <= download / GAP_SHARE || gap == 0 {
+                return fetches;
+            }
+            gap /= 2;
+        }
+    }
+
+    /// Bytes, gaps among them, and requests.
+    pub(crate) fn cost(&self) -> (u64, u64, u64) {
+        let bytes = self.requests.iter().map(|request| request.range.end - request.range.start).sum();
+        (bytes, self.gaps, self.requests.len() as u64)
+    }
+
+    /// The loads that `position` uses.
+    pub(crate) fn used_at(&self, position: u32) -> impl Iterator<Item = u32> {
+        let start = self.uses.partition_point(|(at, _)| *at < position);
+        self.uses[start..].iter().take_while(move |(at, _)| *at == position).map(|(_, load)| *load)
+    }
+
+    /// Decides for each use of a frame whether the last load of it is still there.
+    fn schedule(&mut self, blocks: Blocks, missing: &[u64], order: &[u32], drawn: &Drawn, room: u64) {
+        // Bytes used so far, and for each frame its last load and how much had been used by then.
+        let mut used = 0;
+        let mut last: HashMap<u32, (u32, u64)> = HashMap::new();
+        for (position, place) in (0..).zip(order) {
+            let block = blocks.range(missing[*place as usize]);
+            let first = drawn.runs.partition_point(|run| run.range().end <= block.start);
+            let runs = drawn.runs[first..].iter().take_while(|run| run.image < block.end);
+            let mut frames: Vec<u32> = runs
+                .filter_map(|run| match run.origin {
+                    Origin::Frame { frame, .. } => Some(frame),
+                    _ => None,
+                })
+                .collect();
+            frames.sort_unstable();
+            frames.dedup();
+            for frame in frames {
+                let stored = u64::from(drawn.frames[frame as usize].1.stored_len);
+                let load = match last.get(&frame) {
+                    Some((load, then)) if used - then <= room => *load,
+                    _ => {
+                        self.loads.push(Load { frame, uses: 0, first: position });
+                        u32::try_from(self.loads.len() - 1).expect("loads are counted in memory")
+                    }
+                };
+                used += stored;
+                last.insert(frame, (load, used));
+                self.loads[load as usize].uses += 1;
+                self.uses.push((position, load));
+            }
+        }
+    }
+
+    /// Makes requests of what is needed at about the same time.
+    fn join(&mut self, drawn: &Drawn, limits: &Limits, gap: u64) {
+        self.requests.clear();
+        self.gaps = 0;
+        let stored = |load: &Load| drawn.frames[load.frame as usize];
+        let mut start = 0;
+        while start < self.loads.len() {
+            let mut batch = 0;
+            let fits = |load: &&Load| {
+                batch += u64::from(stored(load).1.stored_len);
+                batch <= limits.frames / 2
+            };
+            let more = self.loads[start..].iter().take_while(fits).count().max(1);
+            let mut numbers: Vec<usize> = (start..start + more).collect();
+            numbers.sort_unstable_by_key(|number| {
+                let (pack, frame) = stored(&self.loads[*number]);
+                (pack, frame.offset, *number)
+            });
+            let from = self.requests.len();
+            for number in numbers {
+                let load = &self.loads[number];
+                let (pack, frame) = stored(load);
+                let range = u64::from(frame.offset)..frame.end();
+                let number = u32::try_from(number).expect("loads are counted in memory");
+                let near = self.requests[from..].last_mut().filter(|last| {
+                    last.pack == pack
+                        && range.start <= last.range.end + gap
+                        && range.end - last.range.start <= limits.longest
+                });
+                match near {
+                    Some(last) => {
+                        self.gaps += range.start.saturating_sub(last.range.end);
+                        last.range.end = last.range.end.max(range.end);
+                        last.loads.push(number);
+                        last.first = last.first.min(load.first);
+                    }
+                    None => {
+                        self.requests.push(Fetch { pack, range, loads: vec![number], first: load.first });
+                    }
+                }
+            }
+            self.requests[from..].sort_by_key(|request| request.first);
+            start += more;
+        }
+    }
+}

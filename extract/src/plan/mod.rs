@@ -1,0 +1,160 @@
+//! What has to be done, decided before anything is touched: pure arithmetic over a recipe and what is held.
+//!
+//! A plan lists the blocks that are not right yet, in the order in which they will be written, and where the
+//! bytes of each come from. In place, the order is such that old bytes are read before they are overwritten;
+//! where that is impossible, they are saved first. What a plan says it will fetch is what is fetched, unless
+//! seeds turn out to be other than they seemed.
+
+mod fetches;
+mod order;
+mod runs;
+
+pub(crate) use fetches::{Fetch, Fetches};
+pub(crate) use order::Save;
+pub(crate) use runs::{Origin, Run};
+
+use chunk_index::FrameRef;
+
+use crate::places::Places;
+use crate::recipe::Recipe;
+use crate::verified::Check;
+
+/// What bounds a plan.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of frames, as stored, that may wait in memory for their use.
+    pub frames: u64,
+    /// Old bytes that may be saved at a time.
+    pub saved: u64,
+    /// Largest gap between two frames that is fetched with them.
+    pub gap: u64,
+    /// Longest request.
+    pub longest: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { frames: 16 << 20, saved: 16 << 20, gap: 16 << 10, longest: 4 << 20 }
+    }
+}
+
+/// What the device holds.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    /// Chunks of the seeds.
+    pub places: &'a Places,
+    /// The seed that the target itself is.
+    pub own: Option<u16>,
+    /// The blocks of the target that are right, by number.
+    pub kept: &'a [bool],
+    /// Whether what was written can be read again.
+    pub rereads: bool,
+}
+
+/// What to do, in which order.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// The blocks to write, ascending.
+    pub(crate) missing: Vec<u64>,
+    /// Numbers into `missing`, in the order of writing.
+    pub(crate) order: Vec<u32>,
+    /// For each of `missing`, its place in `order`.
+    pub(crate) position: Vec<u32>,
+    /// What the missing blocks consist of, ascending.
+    pub(crate) runs: Vec<Run>,
+    /// Old bytes to save, by the position before whose writing that happens.
+    pub(crate) saves: Vec<Save>,
+    /// The frames that runs refer to.
+    pub(crate) frames: Vec<(u32, FrameRef)>,
+    pub(crate) fetches: Fetches,
+    /// What all this comes to.
+    pub(crate) totals: Totals,
+}
+
+/// What a plan comes to, in bytes unless said otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The image.
+    pub image: u64,
+    /// Right in the target already.
+    pub kept: u64,
+    /// Zeros to write.
+    pub zero: u64,
+    /// Copied from each seed, by number; the target's own old bytes among them.
+    pub seeds: Vec<u64>,
+    /// Chunks fetched for one place and copied to another.
+    pub repeated: u64,
+    /// Image bytes to be had from the store.
+    pub missing: u64,
+    /// To download from the store, gaps included; the index not.
+    pub download: u64,
+    /// Gaps in that.
+    pub gaps: u64,
+    /// Requests for it.
+    pub requests: u64,
+    /// At most written.
+    pub write: u64,
+    /// Most old bytes saved at a time.
+    pub saved: u64,
+}
+
+impl Plan {
+    /// Plans how to make the image that `recipe` describes from what is `held`.
+    pub(crate) fn new(recipe: &Recipe, check: &Check, held: &Held<'_>, limits: &Limits) -> Self {
+        let missing: Vec<u64> =
+            (0..).zip(held.kept).filter(|(_, kept)| !**kept).map(|(number, _)| number).collect();
+        let blocks = check.blocks();
+        let mut drawn = runs::draw(recipe, held, &[], held.rereads);
+        let mut ordered = order::image_order(&missing);
+        if drawn.runs.iter().any(|run| matches!(run.origin, Origin::Own { .. })) {
+            // Copies of what was written would need the image's order.
+            drawn = runs::draw(recipe, held, &[], false);
+            ordered = order::own_order(blocks, &missing, &drawn.runs, limits.saved);
+            if !ordered.denied.is_empty() {
+                drawn = runs::draw(recipe, held, &ordered.denied, false);
+            }
+        }
+        let fetches = Fetches::new(blocks, &missing, &ordered.order, &drawn, limits);
+        let mut totals = Totals { image: recipe.record().image_len(), ..drawn.totals };
+        totals.write = missing.iter().map(|block| len(&blocks.range(*block))).sum();
+        totals.kept = totals.image - totals.write;
+        totals.saved = ordered.most_saved;
+        (totals.download, totals.gaps, totals.requests) = fetches.cost();
+        Self {
+            missing,
+            order: ordered.order,
+            position: ordered.position,
+            runs: drawn.runs,
+            saves: ordered.saves,
+            frames: drawn.frames,
+            fetches,
+            totals,
+        }
+    }
+
+    /// Where in the order block `number` is written, if it is.
+    pub(crate) fn position_of(&self, number: u64) -> Option<u32> {
+        self.missing.binary_search(&number).ok().map(|place| self.position[place])
+    }
+
+    /// The block written at `position`.
+    pub(crate) fn block_at(&self, position: usize) -> u64 {
+        self.missing[self.order[position] as usize]
+    }
+
+    /// The saves before the writing of `position`.
+    pub(crate) fn saves_at(&self, position: u32) -> &[Save] {
+        let start = self.saves.partition_point(|save| save.at < position);
+        let end = self.saves.partition_point(|save| save.at <= position);
+        &self.saves[start..end]
+    }
+
+    /// Bytes that the plan takes in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.runs.capacity() * size_of::<Run>() + self.missing.capacity() * 16 + self.frames.capacity() * 24
+    }
+}
+
+fn len(range: &std::ops::Range<u64>) -> u64 {
+    range.end - range.start
+}

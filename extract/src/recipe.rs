@@ -1,0 +1,332 @@
+//! The recipe of an image: its chunks in order, the hashes of its blocks, and where chunks lie in the store.
+//!
+//! It comes from a whole index, or from the parts of one that were worth fetching. Lists are always complete;
+//! maps, which say where chunks lie, may be missing for leaves whose chunks the device holds.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use chunk_chunker::image::{BlockHash, Blocks};
+use chunk_fetch::{Source, join};
+use chunk_index::{Block, Digest, Head, HeadError, Index, LeafList, NodeRef, Placed, Record};
+
+use crate::error::IndexError;
+
+/// Bytes of an index asked for first: enough for most heads.
+const FRONT: u64 = 1 << 14;
+/// Largest head that is fetched: that of an image of 2^48 bytes has less.
+const LARGEST_HEAD: u64 = 1 << 28;
+/// Gap between two parts of an index that is fetched rather than asked around.
+const GAP: u64 = 1 << 11;
+/// Longest single request for a part of an index.
+const LONGEST: u64 = 1 << 22;
+
+/// What an image consists of.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    head: Head,
+    /// The index as far as it is there; zeros elsewhere.
+    file: Vec<u8>,
+    leaves: Vec<Leaf>,
+    hashes: Vec<BlockHash>,
+    fetched: Fetched,
+}
+
+/// What fetching an index has cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Bytes.
+    pub bytes: u64,
+    /// Requests.
+    pub requests: u64,
+}
+
+#[derive(Debug)]
+struct Leaf {
+    node: NodeRef,
+    has_map: bool,
+}
+
+impl Recipe {
+    /// The recipe that a whole index is.
+    pub(crate) fn whole(index: Index<Vec<u8>>) -> Self {
+        let leaves = index.leaves().map(|node| Leaf { node, has_map: true }).collect();
+        let hashes = index.block_hashes().collect();
+        let head = index.head().clone();
+        Self { head, file: index.into_bytes(), leaves, hashes, fetched: Fetched::default() }
+    }
+
+    /// Fetches the recipe that starts with `front`, but for the lists among `known` and their maps.
+    pub(crate) fn fetch(
+        front: Front,
+        source: &dyn Source,
+        object: &str,
+        known: &HashMap<Digest, LeafList>,
+    ) -> Result<Self, IndexError> {
+        let Front { head, bytes, fetched } = front;
+        let mut file = vec![0; in_memory(head.file_len())];
+        let start = bytes.len().min(file.len());
+        file[..start].copy_from_slice(&bytes[..start]);
+        let mut parts = Parts { source, object, there: start as u64, fetched };
+        let nodes: Vec<_> = head.branches().iter().map(NodeRef::file).chain([head.blocks()]).collect();
+        parts.read(&nodes, &mut file)?;
+        let mut leaves = Vec::new();
+        for branch in head.branches() {
+            leaves.extend(head.decode_branch(branch, slice(&file, &branch.file()))?);
+        }
+        let hashes = head.decode_blocks(slice(&file, &head.blocks()))?.collect();
+        let unknown: Vec<_> =
+            leaves.iter().filter(|leaf| !known.contains_key(leaf.hash())).map(NodeRef::file).collect();
+        parts.read(&unknown, &mut file)?;
+        let mut checked = Vec::with_capacity(leaves.len());
+        let mut encoded = Vec::new();
+        for node in leaves {
+            let has_map = match known.get(node.hash()) {
+                Some(list) => {
+                    encoded.clear();
+                    list.encode(&mut encoded);
+                    // Equal hashes of lists are equal lists, and the parent stated this one's length.
+                    let place = file.get_mut(in_memory(node.list().start)..in_memory(node.list().end));
+                    let place = place.filter(|place| place.len() == encoded.len());
+                    place.ok_or(IndexError::Blocks)?.copy_from_slice(&encoded);
+                    false
+                }
+                None => true,
+            };
+            let list = head.decode_list(&node, slice(&file, &node.list()))?;
+            if has_map {
+                head.decode_map(&node, &list, slice(&file, &node.map()))?;
+            }
+            checked.push(Leaf { node, has_map });
+        }
+        Ok(Self { head, file, leaves: checked, hashes, fetched: parts.fetched })
+    }
+
+    /// No more than `front` tells: enough for an image that is right already.
+    pub(crate) fn without_chunks(front: Front) -> Self {
+        let Front { head, fetched, .. } = front;
+        Self { head, file: Vec::new(), leaves: Vec::new(), hashes: Vec::new(), fetched }
+    }
+
+    /// The lists of an index whose maps may be missing, as [`Recipe::bytes`] gives it.
+    pub(crate) fn lists_of(file: &[u8]) -> Result<Vec<LeafList>, IndexError> {
+        let head = Head::decode(file).map_err(IndexError::Head)?;
+        if head.file_len() != file.len() as u64 {
+            return Err(IndexError::Blocks);
+        }
+        let mut lists = Vec::new();
+        for branch in head.branches() {
+            for leaf in head.decode_branch(branch, slice(file, &branch.file()))? {
+                lists.push(head.decode_list(&leaf, slice(file, &leaf.list()))?);
+            }
+        }
+        Ok(lists)
+    }
+
+    /// Fetches the maps of the leaves for which `wanted` says so, as far as they are not there yet.
+    pub(crate) fn fetch_maps(
+        &mut self,
+        source: &dyn Source,
+        object: &str,
+        mut wanted: impl FnMut(&NodeRef, &LeafList) -> bool,
+    ) -> Result<(), IndexError> {
+        let missing: Vec<usize> = (0..self.leaves.len())
+            .filter(|number| {
+                let leaf = &self.leaves[*number];
+                !leaf.has_map && wanted(&leaf.node, &self.list(leaf))
+            })
+            .collect();
+        let ranges: Vec<_> = missing.iter().map(|number| self.leaves[*number].node.map()).collect();
+        let mut parts = Parts { source, object, there: 0, fetched: self.fetched };
+        parts.read(&ranges, &mut self.file)?;
+        self.fetched = parts.fetched;
+        for number in missing {
+            let leaf = &self.leaves[number];
+            self.head.decode_map(&leaf.node, &self.list(leaf), slice(&self.file, &leaf.node.map()))?;
+            self.leaves[number].has_map = true;
+        }
+        Ok(())
+    }
+
+    /// The index as far as it is there, with zeros for what is not.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.file
+    }
+
+    /// What fetching it has cost so far.
+    pub(crate) fn fetched(&self) -> Fetched {
+        self.fetched
+    }
+
+    /// The head of the index.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// What the version is.
+    pub(crate) fn record(&self) -> &Record {
+        self.head.record()
+    }
+
+    /// The blocks of the image.
+    pub(crate) fn blocks(&self) -> Blocks {
+        Blocks::of_len(self.record().image_len())
+    }
+
+    /// Bytes that the recipe takes in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.file.capacity()
+            + self.leaves.capacity() * size_of::<Leaf>()
+            + self.hashes.capacity() * size_of::<BlockHash>()
+    }
+
+    /// The entries from the one on that holds the image byte `offset`.
+    ///
+    /// An entry without location that does not stand for zeros is one whose map is not there.
+    pub(crate) fn entries_from(&self, offset: u64) -> impl Iterator<Item = Placed> {
+        let first = self.leaves.partition_point(|leaf| leaf.node.image().end <= offset);
+        self.leaves[first..]
+            .iter()
+            .flat_map(|leaf| self.leaf(leaf))
+            .skip_while(move |placed| placed.image.end <= offset)
+    }
+
+    /// What the recipe says of each block, by number.
+    pub(crate) fn said(&self) -> Result<Vec<Block>, IndexError> {
+        let blocks = self.blocks();
+        let mut said = Vec::with_capacity(in_memory(blocks.count()));
+        let mut hashes = self.hashes.iter();
+        let mut entries = self.entries_from(0).filter(|placed| !placed.entry.short.is_zero());
+        let mut loud = entries.next().map(|placed| placed.image);
+        for number in 0..blocks.count() {
+            let block = blocks.range(number);
+            while loud.as_ref().is_some_and(|loud| loud.end <= block.start) {
+                loud = entries.next().map(|placed| placed.image);
+            }
+            said.push(if loud.as_ref().is_none_or(|loud| loud.start >= block.end) {
+                Block::Silent
+            } else {
+                Block::Hash(*hashes.next().ok_or(IndexError::Blocks)?)
+            });
+        }
+        if hashes.next().is_some() { Err(IndexError::Blocks) } else { Ok(said) }
+    }
+
+    /// The map of the leaf that holds image byte `offset` is read from the store, and the entries with it.
+    pub(crate) fn entries_with_map(
+        &self,
+        source: &dyn Source,
+        object: &str,
+        offset: u64,
+    ) -> Result<Vec<Placed>, IndexError> {
+        let number = self.leaves.partition_point(|leaf| leaf.node.image().end <= offset);
+        let leaf = &self.leaves[number];
+        if leaf.has_map {
+            return Ok(self.leaf(leaf).collect());
+        }
+        let mut bytes = Vec::new();
+        source.read(object, leaf.node.map(), &mut bytes)?;
+        let list = self.list(leaf);
+        let locations = self.head.decode_map(&leaf.node, &list, &bytes)?;
+        Ok(place(leaf.node.image().start, &list, locations).collect())
+    }
+
+    fn list(&self, leaf: &Leaf) -> LeafList {
+        self.head.decode_list(&leaf.node, slice(&self.file, &leaf.node.list())).expect(CHECKED)
+    }
+
+    fn leaf(&self, leaf: &Leaf) -> impl Iterator<Item = Placed> + use<> {
+        let list = self.list(leaf);
+        let locations = if leaf.has_map {
+            self.head.decode_map(&leaf.node, &list, slice(&self.file, &leaf.node.map())).expect(CHECKED)
+        } else {
+            vec![None; list.entries().len()]
+        };
+        place(leaf.node.image().start, &list, locations)
+    }
+}
+
+/// Entries with their places in the image.
+fn place(
+    start: u64,
+    list: &LeafList,
+    locations: Vec<Option<chunk_index::Location>>,
+) -> impl Iterator<Item = Placed> + use<> {
+    let mut at = start;
+    let entries = list.entries().to_vec();
+    entries.into_iter().zip(locations).map(move |(entry, location)| {
+        let image = at..at + u64::from(entry.len) * (entry.repeats + 1);
+        at = image.end;
+        Placed { image, entry, location }
+    })
+}
+
+const CHECKED: &str = "the same bytes were decoded before";
+
+/// The front of an index: its head, decoded, and its bytes, perhaps with some that follow.
+#[derive(Debug)]
+pub(crate) struct Front {
+    head: Head,
+    bytes: Vec<u8>,
+    fetched: Fetched,
+}
+
+impl Front {
+    /// Reads the front of `object`.
+    pub(crate) fn fetch(source: &dyn Source, object: &str) -> Result<Self, IndexError> {
+        let mut bytes = Vec::new();
+        let len = source.open(object, FRONT, &mut bytes)?;
+        let mut fetched = Fetched { bytes: bytes.len() as u64, requests: 1 };
+        loop {
+            match Head::decode(&bytes) {
+                Ok(head) if head.file_len() == len => return Ok(Self { head, bytes, fetched }),
+                Ok(head) => return Err(IndexError::Length { stated: head.file_len(), found: len }),
+                Err(HeadError::Incomplete { needed })
+                    if needed <= len.min(LARGEST_HEAD) && (bytes.len() as u64) < needed =>
+                {
+                    source.read(object, 0..needed, &mut bytes)?;
+                    fetched = Fetched { bytes: fetched.bytes + needed, requests: fetched.requests + 1 };
+                }
+                Err(error) => return Err(IndexError::Head(error)),
+            }
+        }
+    }
+
+    /// The head.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// Parts of an index file, fetched together where they lie together.
+struct Parts<'a> {
+    source: &'a dyn Source,
+    object: &'a str,
+    /// Bytes from the start that are there already.
+    there: u64,
+    fetched: Fetched,
+}
+
+impl Parts<'_> {
+    /// Reads `ranges`, which ascend, into their places in `file`.
+    fn read(&mut self, ranges: &[Range<u64>], file: &mut [u8]) -> Result<(), IndexError> {
+        let mut buffer = Vec::new();
+        let missing = ranges.iter().filter(|range| range.end > self.there).cloned();
+        for request in join(missing, GAP, LONGEST) {
+            self.source.read(self.object, request.range.clone(), &mut buffer)?;
+            self.fetched.bytes += buffer.len() as u64;
+            self.fetched.requests += 1;
+            // The head was checked against the file's length, and every part against the head.
+            file[in_memory(request.range.start)..in_memory(request.range.end)].copy_from_slice(&buffer);
+        }
+        Ok(())
+    }
+}
+
+fn slice<'a>(file: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    &file[in_memory(range.start)..in_memory(range.end)]
+}
+
+fn in_memory(len: u64) -> usize {
+    usize::try_from(len).expect("an index that is in memory")
+}

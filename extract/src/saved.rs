@@ -1,0 +1,107 @@
+//! Old bytes of the target that were saved before they were overwritten.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::target::open_private;
+
+/// Bytes kept for blocks that are still to be written, in memory and, if there is one, in a journal.
+#[derive(Debug, Default)]
+pub(crate) struct Saved {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    for_block: HashMap<u64, Vec<(Range<u64>, Vec<u8>)>>,
+    journal: Option<Journal>,
+}
+
+/// A file of saved bytes on a medium that keeps them.
+///
+/// It has no structure: a run that was cut short finds in it the chunks that it had saved, as in any seed.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    path: PathBuf,
+    file: File,
+    dirty: bool,
+}
+
+impl Journal {
+    /// Starts a journal at `path`, after what an earlier run may have left there.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = open_private(path)?;
+        Ok(Self { path: path.to_owned(), file, dirty: false })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let end = self.file.metadata()?.len();
+        self.dirty = true;
+        self.file.write_all_at(bytes, end)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.dirty) {
+            self.file.flush()?;
+            self.file.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0)
+    }
+}
+
+impl Saved {
+    /// Nothing saved yet. Every save goes into `journal` as well.
+    pub(crate) fn new(journal: Option<Journal>) -> Self {
+        Self { inner: Mutex::new(Inner { journal, ..Inner::default() }) }
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the old bytes of `own` for block `reader`.
+    pub(crate) fn put(&self, reader: u64, own: Range<u64>, bytes: Vec<u8>) -> io::Result<()> {
+        let mut inner = self.inner();
+        if let Some(journal) = &mut inner.journal {
+            journal.append(&bytes)?;
+        }
+        inner.for_block.entry(reader).or_default().push((own, bytes));
+        Ok(())
+    }
+
+    /// What was kept for block `reader`.
+    pub(crate) fn take(&self, reader: u64) -> Vec<(Range<u64>, Vec<u8>)> {
+        self.inner().for_block.remove(&reader).unwrap_or_default()
+    }
+
+    /// Makes everything saved so far durable, if there is a journal.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.inner().journal.as_mut().map_or(Ok(()), Journal::sync)
+    }
+
+    /// Forgets the journal's content: what it was needed for is durable elsewhere.
+    pub(crate) fn settle(&self) -> io::Result<()> {
+        let mut inner = self.inner();
+        if !inner.for_block.is_empty() {
+            return Ok(());
+        }
+        inner.journal.as_mut().map_or(Ok(()), Journal::clear)
+    }
+
+    /// Removes the journal.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        match self.inner.into_inner().unwrap_or_else(PoisonError::into_inner).journal {
+            Some(journal) => std::fs::remove_file(&journal.path),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What a device remembers of what it installed: the index of each target, so that it need not be scanned.
+//!
+//! It is a hint. It is written after the medium has the image, removed before anything of the image changes,
+//! and believed no further than any other word about a seed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use chunk_index::LeafList;
+
+use crate::recipe::Recipe;
+
+/// A directory of remembered indexes.
+#[derive(Debug, Clone)]
+pub struct State {
+    directory: PathBuf,
+}
+
+impl State {
+    /// The memory in `directory`, which is made if need be.
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        Ok(Self { directory: directory.to_owned() })
+    }
+
+    /// The chunks of what was last installed at `target`; none if nothing is known.
+    pub fn lists(&self, target: &Path) -> Option<Vec<LeafList>> {
+        let bytes = fs::read(self.file(target)?).ok()?;
+        Recipe::lists_of(&bytes).ok()
+    }
+
+    /// Forgets what is at `target`.
+    pub(crate) fn forget(&self, target: &Path) -> io::Result<()> {
+        match self.file(target).map(fs::remove_file) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers what is at `target` now.
+    pub(crate) fn remember(&self, target: &Path, recipe: &Recipe) -> io::Result<()> {
+        let Some(path) = self.file(target) else { return Ok(()) };
+        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        file.write_all(recipe.bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    /// Where the journal of an in-place update of `target` is.
+    pub(crate) fn journal(&self, target: &Path) -> Option<PathBuf> {
+        self.file(target).map(|file| file.with_extension("journal"))
+    }
+
+    /// The file for a target, by its real path.
+    fn file(&self, target: &Path) -> Option<PathBuf> {
+        let path = fs::canonicalize(target).ok()?;
+        let name: String = path
+            .to_str()?
+            .trim_start_matches('/')
+            .chars()
+            .map(|c| match c {
+                '%' => "%25".to_owned(),
+                '/' => "%2f".to_owned(),
+                c => c.to_string(),
+            })
+            .collect();
+        Some(self.directory.join(name + ".cidx"))
+    }
+}

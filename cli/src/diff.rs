@@ -14,7 +14,7 @@ use crate::args::Diff;
 use crate::exit::{Exit, Failure};
 use crate::locate::{self, In};
 use crate::output::Output;
-use crate::size::{Size, human};
+use crate::size::{Size, counted, human};
 
 /// Parts of an index that lie at most this far apart are fetched together: they are small and near each other.
 const INDEX_GAP: u64 = 2 << 10;
@@ -133,9 +133,9 @@ fn scan(file: File, params: Params) -> impl Iterator<Item = io::Result<Entry>> {
 fn text(answer: &Answer) -> String {
     let mut lines = vec![
         format!(
-            "download {} in {} requests: index {} in {}, frames {} in {} (gaps {})",
+            "download {} in {}: index {} in {}, frames {} in {} (gaps {})",
             human(answer.download_bytes),
-            answer.requests,
+            counted(answer.requests, "request"),
             human(answer.index.bytes + answer.index.gap_bytes),
             answer.index.requests,
             human(answer.frames.bytes + answer.frames.gap_bytes),
@@ -143,8 +143,11 @@ fn text(answer: &Answer) -> String {
             human(answer.index.gap_bytes + answer.frames.gap_bytes),
         ),
         format!(
-            "missing {} of {} image bytes, {} chunks in {} regions",
-            answer.missing_bytes, answer.image_bytes, answer.missing_chunks, answer.regions
+            "missing {} of {} image bytes, {} in {}",
+            answer.missing_bytes,
+            answer.image_bytes,
+            counted(answer.missing_chunks, "chunk"),
+            counted(answer.regions, "region")
         ),
     ];
     let regions = answer.missing_regions.iter().flatten();

@@ -9,7 +9,7 @@ use crate::args::Info;
 use crate::exit::Failure;
 use crate::locate::{self, blake3_text};
 use crate::output::Output;
-use crate::size::human;
+use crate::size::{counted, human};
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -152,12 +152,12 @@ fn text(answer: &Answer<'_>) -> String {
             "chunks       {}, {} distinct, {} to {} bytes, mean {}",
             chunks.total, chunks.distinct, chunks.least_bytes, chunks.most_bytes, chunks.mean_bytes
         ),
-        format!("zeros        {} chunks, {}", chunks.zero, human(chunks.zero_bytes)),
+        format!("zeros        {}, {}", counted(chunks.zero, "chunk"), human(chunks.zero_bytes)),
         format!(
-            "stored       {} in {} frames of {} packs",
+            "stored       {} in {} of {}",
             human(answer.frame_bytes),
-            answer.frames,
-            answer.packs
+            counted(answer.frames, "frame"),
+            counted(answer.packs, "pack")
         ),
         format!(
             "index        {} bytes: head {}, branches {}, block hashes {}, leaves {}",

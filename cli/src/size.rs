@@ -1,4 +1,4 @@
-//! Sizes as people write them.
+//! Sizes and numbers as people write them.
 
 use std::str::FromStr;
 
@@ -47,6 +47,16 @@ pub(crate) fn human(bytes: u64) -> String {
     }
 }
 
+/// A number of things: `1 pack`, `2 packs`, `0 indexes`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let ending = match noun {
+        _ if number == 1 => "",
+        _ if noun.ends_with('x') => "es",
+        _ => "s",
+    };
+    format!("{number} {noun}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +71,13 @@ mod tests {
         for text in ["", "K", "4kb", "-1", "4 K", "1.5M", "99999999999T"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        let told = [(0, "pack"), (1, "pack"), (2, "pack"), (1, "index"), (3, "index")]
+            .map(|(number, noun)| counted(number, noun));
+        assert_eq!(told, ["0 packs", "1 pack", "2 packs", "1 index", "3 indexes"]);
     }
 
     #[test]

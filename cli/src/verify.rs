@@ -1,10 +1,11 @@
 //! `chunk verify`.
 
+use std::ops::Range;
 use std::path::Path;
 
-use chunk_publisher::{Audit, VersionDamage, audit, audit_version};
-use chunk_store::Directory;
+use chunk_publisher::{Audit, PackDamage, VersionDamage, audit, audit_version};
 use chunk_store::line::Version;
+use chunk_store::{Directory, Key, PackName};
 use serde::Serialize;
 
 use crate::args::Verify;
@@ -13,7 +14,7 @@ use crate::locate;
 use crate::make;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::size::human;
+use crate::size::{counted, human};
 
 #[derive(Serialize)]
 struct Answer {
@@ -22,14 +23,38 @@ struct Answer {
     pack_bytes: u64,
     chunks: u64,
     versions: u64,
-    damaged_packs: Vec<Damage>,
-    damaged_versions: Vec<Damage>,
+    damaged_packs: Vec<Found>,
+    damaged_versions: Vec<Found>,
 }
 
 #[derive(Serialize)]
-struct Damage {
+struct Found {
     object: String,
     damage: String,
+    /// The bytes of the image that cannot be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranges: Option<Vec<Lost>>,
+}
+
+#[derive(Serialize)]
+struct Lost {
+    offset: u64,
+    bytes: u64,
+}
+
+impl Found {
+    fn of_pack(name: &PackName, damage: &PackDamage) -> Self {
+        Self { object: Key::pack(name).path(), damage: damage.to_string(), ranges: None }
+    }
+
+    fn of_version(version: &Version, damage: &VersionDamage) -> Self {
+        let lost = |range: &Range<u64>| Lost { offset: range.start, bytes: range.end - range.start };
+        let ranges = match damage {
+            VersionDamage::Image { ranges } => Some(ranges.iter().map(lost).collect()),
+            _ => None,
+        };
+        Self { object: version.file_name(), damage: damage.to_string(), ranges }
+    }
 }
 
 pub(crate) fn run(verify: &Verify, output: &Output) -> Result<(), Failure> {
@@ -66,12 +91,8 @@ fn tell(audit: &Audit, output: &Output) -> Result<(), Failure> {
         pack_bytes: audit.pack_bytes,
         chunks: audit.chunks,
         versions: audit.versions,
-        damaged_packs: packs
-            .map(|(name, damage)| Damage { object: format!("packs/{name}.pack"), damage: damage.to_string() })
-            .collect(),
-        damaged_versions: versions
-            .map(|(version, damage)| Damage { object: version.file_name(), damage: damage.to_string() })
-            .collect(),
+        damaged_packs: packs.map(|(name, damage)| Found::of_pack(name, damage)).collect(),
+        damaged_versions: versions.map(|(version, damage)| Found::of_version(version, damage)).collect(),
     };
     output.answer(&answer, || text(&answer))?;
     if audit.is_clean() {
@@ -81,7 +102,7 @@ fn tell(audit: &Audit, output: &Output) -> Result<(), Failure> {
         && audit.damaged_versions.iter().all(|(_, damage)| matches!(damage, VersionDamage::Index(_)));
     let exit = if only_indexes { Exit::Index } else { Exit::Integrity };
     let message = format!(
-        "{} of {} packs are damaged, and {} indexes are or lead to damage",
+        "packs damaged: {} of {}; indexes damaged or leading to damage: {}",
         audit.damaged_packs.len(),
         audit.packs,
         audit.damaged_versions.len(),
@@ -94,12 +115,12 @@ fn text(answer: &Answer) -> String {
     let damaged = answer.damaged_packs.iter().chain(&answer.damaged_versions);
     let mut lines: Vec<_> = damaged.map(|found| format!("{}: {}", found.object, found.damage)).collect();
     lines.push(format!(
-        "{}: {} versions, {} packs, {}, {} chunks\n",
+        "{}: {}, {}, {}, {}\n",
         if answer.ok { "whole" } else { "damaged" },
-        answer.versions,
-        answer.packs,
+        counted(answer.versions, "version"),
+        counted(answer.packs, "pack"),
         human(answer.pack_bytes),
-        answer.chunks,
+        counted(answer.chunks, "chunk"),
     ));
     lines.join("\n")
 }

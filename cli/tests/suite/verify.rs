@@ -133,7 +133,7 @@ fn a_byte_flipped_in_a_frame_is_found_with_the_versions_that_need_it() {
         assert_eq!(objects(&answer, "damaged_packs"), [&store.packs[pack]]);
         assert_eq!(objects(&answer, "damaged_versions"), versions);
         let what = string(&answer["damaged_packs"][0], "damage");
-        assert!(what.starts_with("1 damaged frames, the first at byte 16"), "{what}");
+        assert!(what.starts_with("1 damaged frame, the first at byte 16"), "{what}");
     }
 }
 
@@ -173,7 +173,10 @@ fn a_removed_pack_is_found_by_the_versions_that_need_it_and_mended() {
     assert!(objects(&answer, "damaged_packs").is_empty(), "{answer}");
     assert_eq!(objects(&answer, "damaged_versions"), ALL_OF_A);
     let what = string(&answer["damaged_versions"][0], "damage");
-    assert!(what.ends_with("chunks cannot be had, the first for byte 0 of the image"), "{what}");
+    assert!(what.starts_with("cannot give bytes 0 to "), "{what}");
+    let ranges = answer["damaged_versions"][0]["ranges"].as_array().expect("a list");
+    assert_eq!(number(&ranges[0], "offset"), 0);
+    assert_eq!(number(&ranges[0], "bytes") % (1 << 20), 0, "{answer}");
     let run = store.sandbox.chunk("make --name a.img --version 1 a1").succeeds();
     assert!(run.text().starts_with("mended a.img@1: "), "{run}");
     store.is_mended_by_make();

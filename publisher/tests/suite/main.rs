@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "whatever fails here fails the test")]
 #![expect(clippy::disallowed_methods, reason = "tests put files in place that no writer of ours would")]
 
+mod auditing;
 mod copying;
 mod determinism;
 mod faults;

@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::info::Version;
 use crate::locate;
 use crate::output::Output;
-use crate::size::human;
+use crate::size::{counted, human};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -32,7 +32,7 @@ pub(crate) fn run(list: &List, output: &Output) -> Result<(), Failure> {
             Ok(head) => heads.push((head, path)),
             Err(failure) => {
                 unreadable += 1;
-                failure.tell(false);
+                failure.tell(output.is_json());
             }
         }
     }
@@ -55,7 +55,7 @@ pub(crate) fn run(list: &List, output: &Output) -> Result<(), Failure> {
         .collect();
     output.answer(&lines, || lines.iter().map(text).collect())?;
     if unreadable > 0 {
-        let message = format!("{unreadable} indexes of {} cannot be read", list.store.display());
+        let message = format!("{} of {} cannot be read", counted(unreadable, "index"), list.store.display());
         return Err(Failure::new(Exit::Index, message).hint("`chunk verify` tells what is damaged"));
     }
     Ok(())

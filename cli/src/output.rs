@@ -20,6 +20,11 @@ impl Output {
         Self { json, quiet }
     }
 
+    /// Whether answers, and errors told before them, are JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Whether to show progress.
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && !self.json

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::image;
-use crate::sandbox::{Sandbox, keys};
+use crate::sandbox::{Sandbox, keys, string};
 
 /// Two lines, the first with two versions.
 fn store() -> Sandbox {
@@ -79,4 +79,17 @@ fn what_cannot_be_read_is_told_and_the_rest_is_listed() {
         sandbox.chunk("list").fails(3).says("b.img@10.cidx cannot be used").says("hint: `chunk verify`");
     let labels: Vec<_> = run.text().lines().filter_map(|line| line.split("  ").next()).collect();
     assert_eq!(labels, ["a.img@x", "b.img@9"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_as_json_line_by_line() {
+    let sandbox = store();
+    sandbox.write("store/b.img@10.cidx", b"chunkidx and then nothing");
+    let run = sandbox.chunk("list --json");
+    assert_eq!(run.code(), Some(3), "{run}");
+    let errors: Vec<serde_json::Value> =
+        run.stderr.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let told: Vec<_> = errors.iter().map(|error| string(error, "error")).collect();
+    assert_eq!(told, ["store/b.img@10.cidx cannot be used", "1 index of store cannot be read"]);
+    assert_eq!(run.json().as_array().expect("a list").len(), 2);
 }

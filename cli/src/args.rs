@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
+pub use crate::extract::{Extract, Plan};
 use crate::size::Size;
 
 /// Publish disk images as chunks that any static file server can serve
@@ -35,6 +36,10 @@ pub enum Command {
     Diff(Diff),
     /// Hash again all that a store or an index leads to
     Verify(Verify),
+    /// Rebuild an image from what is there and what the store holds
+    Extract(Extract),
+    /// Tell what an extraction would take
+    Plan(Plan),
     /// Write an image, or a part of it, to stdout
     Cat(Cat),
     /// Write shell completions or manual pages
@@ -126,11 +131,24 @@ pub struct Diff {
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = Exit::TABLE)]
+#[command(after_help = with_exit_codes("\
+Example:
+  chunk verify --set-aside store && chunk make --version 1.0 image.ext4
+      mends version 1.0: what is damaged makes room, and what the image lacks then is stored again
+
+What is set aside keeps its bytes in a file of the same name with .damaged behind it."))]
 pub struct Verify {
-    /// Directory of a store, or an index
-    #[arg(default_value = "store", value_name = "STORE|INDEX")]
+    /// Directory of a store, or an index; with INDEX, a file or device that should be its image
+    #[arg(default_value = "store", value_name = "STORE|INDEX|TARGET")]
     pub what: PathBuf,
+    /// The index that a file or device is compared with
+    pub index: Option<PathBuf>,
+    /// Rewrite what is wrong in the file or device
+    #[arg(long, requires = "index")]
+    pub repair: bool,
+    /// Rename damaged packs and indexes of a STORE, so that `make` stores them again
+    #[arg(long)]
+    pub set_aside: bool,
 }
 
 /// Arguments of `cat`.
@@ -159,6 +177,6 @@ pub struct Generate {
 }
 
 /// Help that ends with the exit codes, as that of every verb does.
-fn with_exit_codes(help: &str) -> String {
+pub(crate) fn with_exit_codes(help: &str) -> String {
     format!("{help}\n\n{}", Exit::TABLE)
 }

@@ -16,6 +16,8 @@ pub enum Exit {
     Usage = 2,
     /// An index is malformed or of an unknown version.
     Index = 3,
+    /// The version is not the one that was asked for.
+    Trust = 4,
     /// A chunk, frame or image is not what its hash says.
     Integrity = 6,
     /// Data that an index leads to is missing everywhere.
@@ -30,6 +32,8 @@ pub enum Exit {
     Source = 13,
     /// Interrupted; running again continues.
     Interrupted = 14,
+    /// Forbidden by a limit that was set.
+    Policy = 21,
 }
 
 impl Exit {

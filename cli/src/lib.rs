@@ -8,6 +8,7 @@ pub mod args;
 mod cat;
 mod diff;
 mod exit;
+mod extract;
 mod generate;
 mod info;
 mod list;
@@ -23,7 +24,7 @@ mod verify;
 pub use exit::{Exit, Failure};
 pub use usage::explain;
 
-use args::{Args, Command};
+use args::{Args, Command, Verify};
 use output::Output;
 
 /// Does what the arguments say.
@@ -34,7 +35,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Command::Info(info) => info::run(info, &output),
         Command::List(list) => list::run(list, &output),
         Command::Diff(diff) => diff::run(diff, &output),
+        Command::Verify(Verify { what, index: Some(index), repair, .. }) => {
+            extract::verify(what, index, *repair, &output)
+        }
         Command::Verify(verify) => verify::run(verify, &output),
+        Command::Extract(extract) => extract::run(extract, &output),
+        Command::Plan(plan) => extract::plan(plan, &output),
         Command::Cat(cat) => cat::run(cat, &output),
         Command::Generate(generate) => generate::run(generate),
     }

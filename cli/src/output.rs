@@ -30,6 +30,11 @@ impl Output {
         !self.quiet && !self.json
     }
 
+    /// Whether to tell of what is no answer.
+    pub(crate) fn warns(&self) -> bool {
+        !self.quiet
+    }
+
     /// Gives the answer: `value` as JSON, or `text`.
     pub(crate) fn answer(
         &self,

@@ -22,6 +22,8 @@ pub struct Job<'a> {
     pub version: Version,
     /// What the device holds, in order of preference. What the target holds is used in any case.
     pub seeds: Vec<SeedPart>,
+    /// The chunks of what the target holds, if somebody knows them.
+    pub own_lists: Option<Vec<LeafList>>,
     /// Where the device remembers what it installed.
     pub state: Option<State>,
     /// Where the image is to go.

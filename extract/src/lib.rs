@@ -33,7 +33,7 @@ pub use job::{
 pub use need::{Have, Need, Traffic};
 pub use plan::{Limits, Totals};
 pub use reader::Reader;
-pub use recipe::Fetched;
+pub use recipe::{Fetched, index_lists};
 pub use seed::{Directory, Identity, Seed, StoreSeed, Window};
 pub use state::State;
 pub use target::{Destination, Existing, Refusal, TargetError};

@@ -32,6 +32,21 @@ pub(crate) struct Recipe {
     fetched: Fetched,
 }
 
+/// The lists of an index, for a seed. Its maps may be missing, as in what a device remembers.
+pub fn index_lists(file: &[u8]) -> Result<Vec<LeafList>, IndexError> {
+    let head = Head::decode(file).map_err(IndexError::Head)?;
+    if head.file_len() != file.len() as u64 {
+        return Err(IndexError::Length { stated: head.file_len(), found: file.len() as u64 });
+    }
+    let mut lists = Vec::new();
+    for branch in head.branches() {
+        for leaf in head.decode_branch(branch, slice(file, &branch.file()))? {
+            lists.push(head.decode_list(&leaf, slice(file, &leaf.list()))?);
+        }
+    }
+    Ok(lists)
+}
+
 /// What fetching an index has cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fetched {
@@ -106,21 +121,6 @@ impl Recipe {
     pub(crate) fn without_chunks(front: Front) -> Self {
         let Front { head, fetched, .. } = front;
         Self { head, file: Vec::new(), leaves: Vec::new(), hashes: Vec::new(), fetched }
-    }
-
-    /// The lists of an index whose maps may be missing, as [`Recipe::bytes`] gives it.
-    pub(crate) fn lists_of(file: &[u8]) -> Result<Vec<LeafList>, IndexError> {
-        let head = Head::decode(file).map_err(IndexError::Head)?;
-        if head.file_len() != file.len() as u64 {
-            return Err(IndexError::Blocks);
-        }
-        let mut lists = Vec::new();
-        for branch in head.branches() {
-            for leaf in head.decode_branch(branch, slice(file, &branch.file()))? {
-                lists.push(head.decode_list(&leaf, slice(file, &leaf.list()))?);
-            }
-        }
-        Ok(lists)
     }
 
     /// Fetches the maps of the leaves for which `wanted` says so, as far as they are not there yet.

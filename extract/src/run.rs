@@ -235,8 +235,9 @@ impl Job<'_> {
         }
         survey.phases.check = started.elapsed();
         let path = self.path();
+        survey.own_lists = self.own_lists.take();
         if let (Some(state), Some(path)) = (&self.state, &path) {
-            survey.own_lists = state.lists(path);
+            survey.own_lists = survey.own_lists.or_else(|| state.lists(path));
             survey.journal = state.journal(path);
         }
         let found = survey.content.as_ref().and_then(Content::blake3);

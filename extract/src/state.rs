@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use chunk_index::LeafList;
 
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, index_lists};
 
 /// A directory of remembered indexes.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ impl State {
     /// The chunks of what was last installed at `target`; none if nothing is known.
     pub fn lists(&self, target: &Path) -> Option<Vec<LeafList>> {
         let bytes = fs::read(self.file(target)?).ok()?;
-        Recipe::lists_of(&bytes).ok()
+        index_lists(&bytes).ok()
     }
 
     /// Forgets what is at `target`.

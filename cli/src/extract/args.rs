@@ -1,0 +1,115 @@
+//! What can be typed after `extract`, `plan` and `verify`.
+
+use std::path::PathBuf;
+
+use chunk_extract::{Expected, Verify};
+use clap::ValueEnum;
+
+use crate::args::with_exit_codes;
+use crate::size::Size;
+
+/// Arguments of `extract`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = with_exit_codes("\
+Examples:
+  chunk extract store/image.ext4.cidx
+      writes ./image.ext4
+  chunk extract --seed /dev/mmcblk0p1 store/image.ext4.cidx /dev/mmcblk0p2
+      writes the second slot, and takes from the first what both have
+  chunk extract --in-place --state /var/lib/chunk store/image.ext4.cidx /dev/mmcblk0p1
+      updates the only slot; whatever it holds already is used
+
+What the target holds is always used. An interrupted run goes on when it is started again."))]
+pub struct Extract {
+    #[command(flatten)]
+    pub(crate) what: What,
+    /// Only tell what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Write events as JSON lines to this open file descriptor
+    #[arg(long, value_name = "N")]
+    pub(crate) events_fd: Option<u32>,
+    /// How sure to be of what was written
+    #[arg(long, value_enum, default_value = "write")]
+    pub(crate) verify: Sureness,
+    /// Zero what lies behind the image on a device
+    #[arg(long)]
+    pub(crate) zero_tail: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = with_exit_codes("\
+Example:
+  chunk plan --seed /dev/mmcblk0p1 store/image.ext4.cidx /dev/mmcblk0p2"))]
+pub struct Plan {
+    #[command(flatten)]
+    pub(crate) what: What,
+}
+
+/// What to make, from what, and where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct What {
+    /// Index: a file, or a file's path with @LABEL or @ID
+    pub(crate) index: PathBuf,
+    /// File, block device, or - for stdout; the image's own name by default
+    pub(crate) target: Option<PathBuf>,
+    /// Something that may hold parts of the image: a file, device, directory, index with its store, or - for
+    /// stdin; a part of it as PATH@OFFSET+LENGTH
+    #[arg(long, value_name = "PATH")]
+    pub(crate) seed: Vec<String>,
+    /// Index of what the seed holds, in the order of the seeds; without seeds, of what the target holds
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) seed_index: Vec<PathBuf>,
+    /// Use no seed, not even what the target holds
+    #[arg(long, conflicts_with_all = ["seed", "seed_index"])]
+    pub(crate) no_seed: bool,
+    /// Directory where the device remembers what it installed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Update an existing file where it lies
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) in_place: bool,
+    /// Replace an existing file when the new one is complete
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The only version to accept: its id, or the BLAKE3 of its image
+    #[arg(long, value_name = "blake3:HEX", value_parser = expected)]
+    pub(crate) expect: Option<Expected>,
+    /// Do nothing if more than this would be downloaded
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_download: Option<Size>,
+    /// About how much memory to use
+    #[arg(long, default_value = "64MiB", value_name = "SIZE")]
+    pub(crate) memory: Size,
+    /// Worker threads; one for each processor by default
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+}
+
+/// How sure to be of what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sureness {
+    /// Read everything back from the medium and hash it
+    Readback,
+    /// Wait until the medium has confirmed everything
+    Write,
+    /// Do not wait for the medium
+    Off,
+}
+
+impl From<Sureness> for Verify {
+    fn from(sureness: Sureness) -> Self {
+        match sureness {
+            Sureness::Readback => Self::ReadBack,
+            Sureness::Write => Self::Write,
+            Sureness::Off => Self::Off,
+        }
+    }
+}
+
+fn expected(text: &str) -> Result<Expected, String> {
+    let hex = text.strip_prefix("blake3:").unwrap_or(text);
+    let name: chunk_chunker::Name = hex.parse().map_err(|error| format!("{error}"))?;
+    Ok(Expected(*name.as_bytes()))
+}

@@ -1,0 +1,190 @@
+//! `chunk extract`, `chunk plan` and `chunk verify TARGET INDEX`.
+
+mod args;
+mod failure;
+mod seeds;
+mod tell;
+mod watch;
+
+pub use args::{Extract, Plan};
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use chunk_extract::{Destination, Existing, Job, Limits, Observer, Options, Report, State, Version, Window};
+use chunk_fetch::DirectorySource;
+use serde_json::json;
+
+use crate::exit::{Exit, Failure};
+use crate::locate::{self, In, Located};
+use crate::output::Output;
+
+use args::What;
+use tell::Answer;
+use watch::Watch;
+
+/// What stands for stdout on the command line.
+const STDOUT: &str = "-";
+
+pub(crate) fn run(extract: &Extract, output: &Output) -> Result<(), Failure> {
+    let started = Instant::now();
+    let watch = Watch::new(output, extract.events_fd).map_err(|error| {
+        Failure::new(Exit::Usage, error)
+            .hint("--events-fd wants the number of a descriptor that is open for writing")
+    })?;
+    let task = Task::new(&extract.what)?;
+    if extract.dry_run {
+        return plan_task(&extract.what, task, &watch, output);
+    }
+    let target = task.target.clone();
+    let mut options = options(&extract.what);
+    options.verify = extract.verify.into();
+    options.zero_tail = extract.zero_tail;
+    let done = task.run(&extract.what, options, &watch, |job| job.run());
+    let report = done.inspect_err(|failure| {
+        watch.event(&json!({"ev": "failed", "exit": failure.exit() as u8}));
+    })?;
+    let answer = Answer::of_run(&target, &report);
+    watch.event(&json!({"ev": "done", "report": &answer}));
+    drop(watch);
+    if target == STDOUT {
+        // The image went to stdout, so nothing else goes there.
+        return Ok(());
+    }
+    output.answer(&answer, || answer.line(started.elapsed()))
+}
+
+pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {
+    let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let task = Task::new(&plan.what)?;
+    plan_task(&plan.what, task, &watch, output)
+}
+
+fn plan_task(what: &What, task: Task, watch: &Watch, output: &Output) -> Result<(), Failure> {
+    let target = task.target.clone();
+    let report = task.run(what, options(what), watch, |job| job.plan())?;
+    let answer = Answer::of_plan(&target, &report);
+    output.answer(&answer, || answer.lines())
+}
+
+/// An index, and where its image is to go.
+struct Task {
+    located: Located,
+    target: String,
+}
+
+impl Task {
+    fn new(what: &What) -> Result<Self, Failure> {
+        let located = locate::open(&what.index)?;
+        let target = match &what.target {
+            Some(target) => target.display().to_string(),
+            None => located.index.record().description().line.as_str().to_owned(),
+        };
+        Ok(Self { located, target })
+    }
+
+    fn run(
+        self,
+        what: &What,
+        options: Options,
+        observer: &dyn Observer,
+        verb: fn(Job<'_>) -> Result<Report, chunk_extract::ExtractError>,
+    ) -> Result<Report, Failure> {
+        let source = DirectorySource::new(self.located.store());
+        let state = what.state.as_deref().map(State::open).transpose();
+        let state = state.map_err(|error| {
+            let path = what.state.clone().unwrap_or_default();
+            Failure::new(Exit::Target, In { path, error })
+        })?;
+        let path = PathBuf::from(&self.target);
+        let is_stream = self.target == STDOUT;
+        let mut parts = Vec::new();
+        let mut in_place = what.in_place;
+        for (number, seed) in what.seed.iter().enumerate() {
+            let index = what.seed_index.get(number).map(PathBuf::as_path);
+            // Who names a file as seed and as target wants it updated.
+            in_place |= !is_stream && is_same(Path::new(seed), &path);
+            parts.push(seeds::open(seed, index, state.as_ref())?);
+        }
+        let spare = what.seed_index.get(what.seed.len());
+        let own_lists = spare.map(|index| seeds::lists(index)).transpose()?;
+        let destination = if is_stream {
+            Destination::Stream(Box::new(io::stdout()))
+        } else {
+            let existing = match (in_place, what.force) {
+                (true, _) => Existing::Update,
+                (false, true) => Existing::Replace,
+                (false, false) => Existing::Keep,
+            };
+            Destination::Path { path, existing }
+        };
+        let job = Job {
+            source: &source,
+            version: Version::Index(self.located.index),
+            seeds: parts,
+            own_lists,
+            state,
+            destination,
+            options,
+            observer,
+        };
+        verb(job).map_err(failure::of)
+    }
+}
+
+fn options(what: &What) -> Options {
+    let memory = what.memory.0;
+    let limits = Limits { frames: memory / 4, saved: memory / 4, ..Limits::default() };
+    let options = Options {
+        limits,
+        max_download: what.max_download.map(|size| size.0),
+        expect: what.expect,
+        ignore_target: what.no_seed,
+        ..Options::default()
+    };
+    match what.jobs {
+        Some(jobs) => Options { threads: usize::from(jobs), ..options },
+        None => options,
+    }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path| Window::open(path, None).map(|window| window.identity()).ok();
+    identity(one).is_some_and(|one| Some(one) == identity(other))
+}
+
+/// Tells whether `target` is the image, and mends it if `repair` says so.
+pub(crate) fn verify(target: &Path, index: &Path, repair: bool, output: &Output) -> Result<(), Failure> {
+    let started = Instant::now();
+    let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
+    if !target.exists() {
+        let error = io::Error::from(io::ErrorKind::NotFound);
+        return Err(Failure::new(Exit::Missing, In { path: target.to_owned(), error }));
+    }
+    let located = locate::open(index)?;
+    let source = DirectorySource::new(located.store());
+    let job = Job {
+        source: &source,
+        version: Version::Index(located.index),
+        seeds: Vec::new(),
+        own_lists: None,
+        state: None,
+        destination: Destination::Path { path: target.to_owned(), existing: Existing::Update },
+        options: Options::default(),
+        observer: &watch,
+    };
+    let name = target.display().to_string();
+    let report = if repair { job.run() } else { job.plan() }.map_err(failure::of)?;
+    let answer = if repair { Answer::of_run(&name, &report) } else { Answer::of_plan(&name, &report) };
+    drop(watch);
+    if repair {
+        return output.answer(&answer, || answer.line(started.elapsed()));
+    }
+    output.answer(&answer, || answer.lines())?;
+    if report.totals.write == 0 {
+        return Ok(());
+    }
+    let message = format!("{name} is not the image: {} bytes in wrong blocks", report.totals.write);
+    Err(Failure::new(Exit::Integrity, message).hint("--repair rewrites only what is wrong"))
+}

@@ -1,0 +1,179 @@
+//! What is said of a plan or of its outcome.
+
+use std::fs;
+use std::time::Duration;
+
+use chunk_extract::{Phases, Report};
+use serde::Serialize;
+
+use crate::size::{counted, human};
+
+/// A plan, or what came of it.
+#[derive(Serialize)]
+pub(super) struct Answer {
+    outcome: &'static str,
+    target: String,
+    id: String,
+    image_bytes: u64,
+    /// Right in the target already.
+    kept_bytes: u64,
+    zero_bytes: u64,
+    seeds: Vec<Copied>,
+    /// Fetched for one place and copied to others.
+    repeated_bytes: u64,
+    /// Image bytes from the store.
+    missing_bytes: u64,
+    /// To be had from the store, index and gaps included.
+    download_bytes: u64,
+    gap_bytes: u64,
+    requests: u64,
+    index_bytes: u64,
+    /// Fetched beyond the plan, because seeds were not what they seemed.
+    late_bytes: u64,
+    received_bytes: u64,
+    retries: u64,
+    /// Planned at most, or written.
+    write_bytes: u64,
+    /// Old bytes held at a time while an update moves them.
+    saved_bytes: u64,
+    /// Memory for index, places and plan.
+    memory_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_memory_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<Seconds>,
+}
+
+#[derive(Serialize)]
+struct Copied {
+    seed: String,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Seconds {
+    check: String,
+    scan: String,
+    plan: String,
+    write: String,
+    settle: String,
+}
+
+impl Seconds {
+    fn of(phases: &Phases) -> Self {
+        Self {
+            check: seconds(phases.check),
+            scan: seconds(phases.scan),
+            plan: seconds(phases.plan),
+            write: seconds(phases.write),
+            settle: seconds(phases.settle),
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn of_plan(target: &str, report: &Report) -> Self {
+        Self::of(target, report, "planned")
+    }
+
+    pub(super) fn of_run(target: &str, report: &Report) -> Self {
+        let outcome = if report.totals.write == 0 { "unchanged" } else { "extracted" };
+        Self {
+            write_bytes: report.written,
+            peak_memory_bytes: peak_memory(),
+            seconds: Some(Seconds::of(&report.seconds)),
+            ..Self::of(target, report, outcome)
+        }
+    }
+
+    fn of(target: &str, report: &Report, outcome: &'static str) -> Self {
+        let totals = &report.totals;
+        let named = report.seeds.iter().zip(totals.seeds.iter().chain(std::iter::repeat(&0)));
+        Self {
+            outcome,
+            target: target.to_owned(),
+            id: report.id.to_string(),
+            image_bytes: totals.image,
+            kept_bytes: totals.kept,
+            zero_bytes: totals.zero,
+            seeds: named.map(|(seed, bytes)| Copied { seed: seed.clone(), bytes: *bytes }).collect(),
+            repeated_bytes: totals.repeated,
+            missing_bytes: totals.missing,
+            download_bytes: totals.download + report.index.bytes,
+            gap_bytes: totals.gaps,
+            requests: totals.requests + report.index.requests,
+            index_bytes: report.index.bytes,
+            late_bytes: report.late,
+            received_bytes: report.spent.bytes,
+            retries: report.spent.retries,
+            write_bytes: totals.write,
+            saved_bytes: totals.saved,
+            memory_bytes: report.memory,
+            peak_memory_bytes: None,
+            seconds: None,
+        }
+    }
+
+    /// One line about what was done.
+    pub(super) fn line(&self, took: Duration) -> String {
+        if self.outcome == "unchanged" {
+            let image = human(self.image_bytes);
+            return format!(
+                "unchanged {}: image {image} was there already, {} s\n",
+                self.target,
+                seconds(took)
+            );
+        }
+        let copied: u64 = self.seeds.iter().map(|seed| seed.bytes).sum();
+        format!(
+            "extracted {}: image {}, kept {}, from seeds {}, downloaded {}, written {}, {} s\n",
+            self.target,
+            human(self.image_bytes),
+            human(self.kept_bytes),
+            human(copied),
+            human(self.download_bytes + self.late_bytes),
+            human(self.write_bytes),
+            seconds(took),
+        )
+    }
+
+    /// Everything about what would be done.
+    pub(super) fn lines(&self) -> String {
+        let mut lines = vec![
+            format!("image     {}", human(self.image_bytes)),
+            format!("kept      {}", human(self.kept_bytes)),
+            format!("zeros     {}", human(self.zero_bytes)),
+        ];
+        lines.extend(self.seeds.iter().map(|seed| format!("seed      {}  {}", human(seed.bytes), seed.seed)));
+        lines.extend([
+            format!("repeated  {}", human(self.repeated_bytes)),
+            format!(
+                "download  {} for {}, index {}, gaps {}, {}",
+                human(self.download_bytes),
+                human(self.missing_bytes),
+                human(self.index_bytes),
+                human(self.gap_bytes),
+                counted(self.requests, "request"),
+            ),
+            format!("write     at most {}", human(self.write_bytes)),
+            format!(
+                "memory    {} for the plan, {} for old bytes",
+                human(self.memory_bytes),
+                human(self.saved_bytes)
+            ),
+        ]);
+        lines.join("\n") + "\n"
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
+
+/// Most memory that this process has had, as the kernel counts it.
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}

@@ -1,0 +1,180 @@
+//! What others see of an extraction: a terminal, a supervisor, a program that reads events.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use chunk_extract::{Notice, Observer, Progress};
+use serde_json::{Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::exit::visible;
+use crate::output::Output;
+use crate::size::human;
+
+/// Time between two lines about the same phase.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Watches an extraction. The first SIGINT or SIGTERM asks it to stop, the second one stops it.
+pub(super) struct Watch {
+    bar: Bar,
+    warns: bool,
+    events: Option<Mutex<File>>,
+    supervisor: Option<(UnixDatagram, SocketAddr)>,
+    last: Mutex<Option<(&'static str, Instant, Instant)>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What is shown on stderr.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bar {
+    /// Nothing.
+    Hidden,
+    /// One line that changes.
+    Line,
+    /// A line for each step: phase, percentage, time left.
+    Parsable,
+}
+
+impl Watch {
+    pub(super) fn new(output: &Output, events_fd: Option<u32>) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
+            signal_hook::flag::register(signal, Arc::clone(&stop))?;
+        }
+        let bar = if env::var_os("DESYNC_ENABLE_PARSABLE_PROGRESS").is_some_and(|value| !value.is_empty()) {
+            Bar::Parsable
+        } else if output.shows_progress() && io::stderr().is_terminal() {
+            Bar::Line
+        } else {
+            Bar::Hidden
+        };
+        let events =
+            events_fd.map(|fd| File::options().append(true).open(format!("/dev/fd/{fd}"))).transpose()?;
+        Ok(Self {
+            bar,
+            warns: output.warns(),
+            events: events.map(Mutex::new),
+            supervisor: supervisor(),
+            last: Mutex::new(None),
+            stop,
+        })
+    }
+
+    /// Tells the readers of events.
+    pub(super) fn event(&self, event: &Value) {
+        let Some(events) = &self.events else { return };
+        if let Ok(mut events) = events.lock() {
+            // A reader that has gone does not stop an update.
+            let _ = writeln!(events, "{event}");
+        }
+    }
+
+    fn show(&self, phase: &'static str, done: u64, total: u64) {
+        let Ok(mut last) = self.last.lock() else { return };
+        let now = Instant::now();
+        let started = match *last {
+            Some((before, started, told)) if before == phase => {
+                if now - told < INTERVAL && done < total {
+                    return;
+                }
+                started
+            }
+            _ => now,
+        };
+        *last = Some((phase, started, now));
+        drop(last);
+        let percent = u128::from(done) * 100 / u128::from(total.max(1));
+        let millis = started.elapsed().as_millis().max(1);
+        let left = u128::from(total.saturating_sub(done)) * millis / u128::from(done.max(1)) / 1000;
+        self.event(&json!({"ev": "progress", "phase": phase, "done": done, "total": total}));
+        if let Some((socket, address)) = &self.supervisor {
+            let text = format!("STATUS={phase} {percent}%\nX_IMPORT_PROGRESS={percent}%\n");
+            let _ = socket.send_to_addr(text.as_bytes(), address);
+        }
+        let text = match self.bar {
+            Bar::Hidden => return,
+            Bar::Parsable => format!("{phase} {percent}.00% {left}s\n"),
+            Bar::Line => {
+                let rate = human(u64::try_from(u128::from(done) * 1000 / millis).unwrap_or(u64::MAX));
+                format!("\r\x1b[K{phase}: {percent}% of {}, {rate}/s, {left} s left", human(total))
+            }
+        };
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    fn warn(&self, text: &str) {
+        if self.warns {
+            let start = if self.bar == Bar::Line { "\r\x1b[K" } else { "" };
+            let _ = writeln!(io::stderr(), "{start}warning: {}", visible(text));
+        }
+    }
+}
+
+impl Observer for Watch {
+    fn progress(&self, progress: &Progress) {
+        match *progress {
+            Progress::Checking { done, total } => self.show("check", done, total),
+            Progress::Scanning { done, total } => self.show("seed", done, total),
+            Progress::Writing { done, total } => self.show("write", done, total),
+            Progress::ReadingBack { done, total } => self.show("verify", done, total),
+            Progress::Flushing => self.show("flush", 0, 1),
+            _ => {}
+        }
+    }
+
+    fn notice(&self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Unreadable { seed, range, error } => {
+                self.warn(&format!(
+                    "bytes {} to {} of seed {seed} cannot be read: {error}",
+                    range.start, range.end
+                ));
+                self.event(&json!({
+                    "ev": "unreadable", "seed": seed, "offset": range.start, "bytes": range.end - range.start,
+                }));
+            }
+            Notice::Stale { seed } => {
+                self.warn(&format!("the index of seed {seed} does not fit it; the seed is scanned instead"));
+                self.event(&json!({"ev": "stale", "seed": seed}));
+            }
+            Notice::Planned(totals) => {
+                self.event(&json!({
+                    "ev": "plan", "image_bytes": totals.image, "kept_bytes": totals.kept,
+                    "download_bytes": totals.download, "requests": totals.requests, "write_bytes": totals.write,
+                }));
+            }
+            _ => {}
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let drawn = self.bar == Bar::Line && self.last.lock().is_ok_and(|last| last.is_some());
+        if drawn {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// The service manager that waits for news, if there is one.
+fn supervisor() -> Option<(UnixDatagram, SocketAddr)> {
+    let path = env::var_os("NOTIFY_SOCKET")?;
+    let address = match path.as_encoded_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name).ok()?,
+        None => SocketAddr::from_pathname(&path).ok()?,
+    };
+    Some((UnixDatagram::unbound().ok()?, address))
+}

@@ -213,6 +213,45 @@ fn a_store_that_is_open_for_reading_is_not_changed() {
 }
 
 #[test]
+fn an_object_that_is_set_aside_is_gone_and_its_bytes_are_kept() {
+    let root = tempfile::tempdir().unwrap();
+    let (pack, index) = (Key::pack(&PackName::from_bytes([7; 32])), key("image@1.cidx"));
+    for (round, suffix) in [(1, ""), (2, "-2"), (3, "-3")] {
+        let store = Directory::open_for_writing(root.path()).unwrap();
+        for key in [&pack, &index] {
+            upload(&store, &[round]).replace(key).unwrap();
+        }
+        drop(store);
+        let store = Directory::open_for_mending(root.path()).unwrap();
+        for key in [&pack, &index] {
+            let name = store.set_aside(key).unwrap();
+            assert_eq!(name, format!("{}.damaged{suffix}", key.path()));
+            assert_eq!(fs::read(root.path().join(name)).unwrap(), [round]);
+            assert_eq!(store.len(key).unwrap(), None);
+        }
+        assert!(store.packs().unwrap().is_empty() && store.indexes().unwrap().is_empty());
+        let missing = store.set_aside(&pack).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+}
+
+#[test]
+fn nothing_is_set_aside_while_somebody_writes() {
+    let root = tempfile::tempdir().unwrap();
+    let writer = Directory::open_for_writing(root.path()).unwrap();
+    upload(&writer, b"index").replace(&key("image@1.cidx")).unwrap();
+    let busy = Directory::open_for_mending(root.path()).unwrap_err();
+    assert_eq!(busy.kind(), io::ErrorKind::WouldBlock);
+    let refused = writer.set_aside(&key("image@1.cidx")).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    drop(writer);
+    let mender = Directory::open_for_mending(root.path()).unwrap();
+    let Err(refused) = mender.create() else { panic!("a mender adds nothing") };
+    assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    mender.set_aside(&key("image@1.cidx")).unwrap();
+}
+
+#[test]
 fn only_a_directory_is_a_store() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("file");

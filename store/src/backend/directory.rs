@@ -20,22 +20,44 @@ const WRITERS_LOCK: &str = "tmp/writers.lock";
 /// Held while an index is compared and swapped.
 const PUBLISH_LOCK: &str = "tmp/publish.lock";
 
+/// Behind the name of an object that was set aside.
+const ASIDE: &str = "damaged";
+
 /// A store in a directory.
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
-    /// Kept locked, shared, for as long as this writer lives.
-    writers: Option<File>,
+    access: Access,
+}
+
+/// What may be done to the store. Files are kept locked for as long as it may.
+#[derive(Debug)]
+enum Access {
+    Read,
+    /// Add to it, beside others.
+    Write(#[expect(dead_code, reason = "held for its lock")] File),
+    /// Take out of it, while nobody adds.
+    Mend(#[expect(dead_code, reason = "held for its lock")] File),
 }
 
 impl Directory {
     /// Opens a store for reading.
     pub fn open(root: &Path) -> io::Result<Self> {
         if root.is_dir() {
-            Ok(Self { root: root.to_owned(), writers: None })
+            Ok(Self { root: root.to_owned(), access: Access::Read })
         } else {
             Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is not a directory", root.display())))
         }
+    }
+
+    /// Opens a store to [set objects aside](Self::set_aside). Fails while anybody writes there; who wants to write
+    /// then, waits.
+    pub fn open_for_mending(root: &Path) -> io::Result<Self> {
+        let store = Self::open(root)?;
+        create_directory(&root.join("tmp"))?;
+        let lock = open_lock(&root.join(WRITERS_LOCK))?;
+        lock.try_lock()?;
+        Ok(Self { access: Access::Mend(lock), ..store })
     }
 
     /// Opens a store for writing; creates what is missing and removes what writers that died left
@@ -53,7 +75,25 @@ impl Directory {
             remove_leftovers(&root.join("lookup"), |extension| extension == Some("tmp"))?;
         }
         lock.lock_shared()?;
-        Ok(Self { root: root.to_owned(), writers: Some(lock) })
+        Ok(Self { root: root.to_owned(), access: Access::Write(lock) })
+    }
+
+    /// Takes a damaged object out of the store, and returns the name that it keeps its bytes under: nobody who looks
+    /// for objects reads that, and renaming it brings the object back.
+    pub fn set_aside(&self, key: &Key) -> io::Result<String> {
+        if !matches!(self.access, Access::Mend(_)) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "store is not open for mending"));
+        }
+        let names = (1..).map(|number| match number {
+            1 => format!("{}.{ASIDE}", key.path()),
+            _ => format!("{}.{ASIDE}-{number}", key.path()),
+        });
+        let mut free = names.filter(|name| fs::symlink_metadata(self.root.join(name)).is_err());
+        let name = free.next().expect("there are more numbers than files");
+        let (path, aside) = (self.path(key), self.root.join(&name));
+        fs::rename(path, &aside)?;
+        sync_directory(aside.parent().expect("every key lies in a directory"))?;
+        Ok(name)
     }
 
     /// The directory.
@@ -82,8 +122,8 @@ impl Directory {
 
 impl Backend for Directory {
     fn create(&self) -> io::Result<Box<dyn Upload + '_>> {
-        if self.writers.is_none() {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "store is open for reading only"));
+        if !matches!(self.access, Access::Write(_)) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "store is not open for writing"));
         }
         let path = self.root.join("tmp").join(format!("{:016x}", RandomState::new().build_hasher().finish()));
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;

@@ -36,7 +36,7 @@ pub(crate) fn run(cat: &Cat, _: &Output) -> Result<(), Failure> {
 
 /// Exit code and hint for what kept bytes from being read.
 fn failure(error: ReadError) -> Failure {
-    let hint = "`chunk verify STORE` names what is damaged: remove it, and `chunk make` of the same image mends the store";
+    let hint = "`chunk verify --set-aside STORE`, then `chunk make` of the same image, mends the store";
     match &error {
         ReadError::Fetch(fetch) => {
             let exit = match fetch.kind {

@@ -206,7 +206,7 @@ pub(crate) fn failure(error: MakeError) -> Failure {
             }
         }
         MakeError::Index { .. } => Failure::new(Exit::Index, error)
-            .hint("nobody can use that index: remove it, and publish the image under a label of its own"),
+            .hint("nobody can use that index: `chunk verify --set-aside STORE` makes room for it"),
         MakeError::LabelTaken { .. } => Failure::new(Exit::Busy, error).hint("choose another --version"),
         MakeError::Contended { .. } => Failure::new(Exit::Busy, error).hint("run the same command again"),
         MakeError::Description(_) => Failure::new(Exit::Usage, error),

@@ -1,5 +1,6 @@
 //! `chunk verify`.
 
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::Verify;
 use crate::exit::{Exit, Failure};
-use crate::locate;
+use crate::locate::{self, In};
 use crate::make;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -25,6 +26,9 @@ struct Answer {
     versions: u64,
     damaged_packs: Vec<Found>,
     damaged_versions: Vec<Found>,
+    /// What damaged objects are called now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_aside: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -60,17 +64,45 @@ impl Found {
 pub(crate) fn run(verify: &Verify, output: &Output) -> Result<(), Failure> {
     let progress = Progress::new(&verify.what.display().to_string(), output);
     let progress = progress.map_err(|error| Failure::new(Exit::Internal, error))?;
-    let audit = if verify.what.is_dir() {
+    let mut set_aside = None;
+    let audit = if verify.set_aside {
+        // Locked from the start: what is renamed must be what was looked at.
+        let store = for_mending(&verify.what)?;
+        let audit = audit(&store, &progress).map_err(make::failure)?;
+        let renamed = audit.false_objects().map(|object| store.set_aside(&object));
+        set_aside = Some(renamed.collect::<io::Result<_>>().map_err(|error| mending(&verify.what, error))?);
+        audit
+    } else if verify.what.is_dir() {
         let store = Directory::open(&verify.what).map_err(|error| Failure::new(Exit::Missing, error))?;
-        audit(&store, &progress)
+        audit(&store, &progress).map_err(make::failure)?
     } else {
         let path = locate::find(&verify.what)?;
         let store =
             Directory::open(locate::parent(&path)).map_err(|error| Failure::new(Exit::Missing, error))?;
-        audit_version(&store, version(&path)?, &progress)
+        audit_version(&store, version(&path)?, &progress).map_err(make::failure)?
     };
     drop(progress);
-    tell(&audit.map_err(make::failure)?, output)
+    tell(&audit, set_aside, output)
+}
+
+/// The store `what`, locked against those who add to it.
+fn for_mending(what: &Path) -> Result<Directory, Failure> {
+    if what.is_dir() {
+        return Directory::open_for_mending(what).map_err(|error| mending(what, error));
+    }
+    if what.exists() {
+        let message = format!("{} is no store, and --set-aside is for a whole store", what.display());
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Err(Failure::new(Exit::Missing, format!("{} is not there", what.display())))
+}
+
+fn mending(store: &Path, error: io::Error) -> Failure {
+    if error.kind() == ErrorKind::WouldBlock {
+        let message = format!("somebody is writing to {}", store.display());
+        return Failure::new(Exit::Busy, message).hint("run the same command again when that is done");
+    }
+    Failure::new(Exit::Target, In { path: store.to_owned(), error })
 }
 
 /// The version that a file's name says.
@@ -82,7 +114,8 @@ fn version(path: &Path) -> Result<Version, Failure> {
     })
 }
 
-fn tell(audit: &Audit, output: &Output) -> Result<(), Failure> {
+fn tell(audit: &Audit, set_aside: Option<Vec<String>>, output: &Output) -> Result<(), Failure> {
+    let is_mending = set_aside.is_some();
     let packs = audit.damaged_packs.iter();
     let versions = audit.damaged_versions.iter();
     let answer = Answer {
@@ -93,6 +126,7 @@ fn tell(audit: &Audit, output: &Output) -> Result<(), Failure> {
         versions: audit.versions,
         damaged_packs: packs.map(|(name, damage)| Found::of_pack(name, damage)).collect(),
         damaged_versions: versions.map(|(version, damage)| Found::of_version(version, damage)).collect(),
+        set_aside,
     };
     output.answer(&answer, || text(&answer))?;
     if audit.is_clean() {
@@ -107,13 +141,17 @@ fn tell(audit: &Audit, output: &Output) -> Result<(), Failure> {
         audit.packs,
         audit.damaged_versions.len(),
     );
-    Err(Failure::new(exit, message)
-        .hint("remove the damaged packs and run `chunk make` with the images of the damaged versions"))
+    Err(Failure::new(exit, message).hint(if is_mending {
+        "run `chunk make --version LABEL` with the image of each damaged version"
+    } else {
+        "`chunk verify --set-aside STORE` makes room for `chunk make` to store again what is damaged"
+    }))
 }
 
 fn text(answer: &Answer) -> String {
     let damaged = answer.damaged_packs.iter().chain(&answer.damaged_versions);
     let mut lines: Vec<_> = damaged.map(|found| format!("{}: {}", found.object, found.damage)).collect();
+    lines.extend(answer.set_aside.iter().flatten().map(|name| format!("set aside: {name}")));
     lines.push(format!(
         "{}: {}, {}, {}, {}\n",
         if answer.ok { "whole" } else { "damaged" },

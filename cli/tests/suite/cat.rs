@@ -77,7 +77,8 @@ fn before_a_damaged_frame_the_bytes_are_right_and_after_it_there_are_none() {
             let mut damaged = whole.clone();
             damaged[usize::try_from(at).expect("it fits")] ^= 0x10;
             sandbox.write(&path, &damaged);
-            let run = sandbox.chunk("cat store/a.img").fails(6).says("hint: `chunk verify STORE` names");
+            let run =
+                sandbox.chunk("cat store/a.img").fails(6).says("hint: `chunk verify --set-aside STORE`");
             let place = format!("bytes {} to {} of packs/", frame.file.start, frame.file.end);
             assert!(run.stderr.contains(&place), "{run}");
             assert!(image.starts_with(&run.stdout), "wrong bytes were written");

@@ -1,9 +1,12 @@
 //! `chunk verify`: whole is called whole; what is damaged is found and named, and `make` mends it.
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::fingerprint::served;
 use crate::image;
 use crate::oracle::{PACK_TRAILER, Pack};
 use crate::sandbox::{Sandbox, keys, number, string};
@@ -49,13 +52,24 @@ impl Store {
     /// What `verify` says, having failed with `code`.
     #[track_caller]
     fn damaged(&self, code: i32) -> Value {
-        let text = self.sandbox.chunk("verify").fails(code).says("hint: remove the damaged packs");
+        let text = self.sandbox.chunk("verify").fails(code).says("hint: `chunk verify --set-aside STORE`");
         assert!(text.text().contains("\ndamaged: "), "{text}");
         let run = self.sandbox.chunk("verify --json");
         assert_eq!(run.code(), Some(code), "{run}");
         let answer = run.json();
         assert_eq!(answer["ok"], false);
         answer
+    }
+
+    /// Sets aside what is damaged, which are these objects.
+    #[track_caller]
+    fn set_aside(&self, code: i32, objects: &[&str]) {
+        let run = self.sandbox.chunk("verify --json --set-aside");
+        assert_eq!(run.code(), Some(code), "{run}");
+        let answer = run.json();
+        let renamed = answer["set_aside"].as_array().expect("a list").iter();
+        let renamed = renamed.map(|name| name.as_str().and_then(|name| name.split_once(".damaged")));
+        assert!(renamed.map(|name| name.expect("a name").0).eq(objects.iter().copied()), "{run}");
     }
 
     /// Asserts that all images can be published again, and all is as it was.
@@ -160,9 +174,74 @@ fn every_way_to_damage_a_pack_is_found_and_mended() {
         let answer = store.damaged(6);
         assert_eq!(objects(&answer, "damaged_packs"), [&store.packs[1]], "{way}");
         assert_eq!(objects(&answer, "damaged_versions"), SECOND_OF_A, "{way}");
-        fs::remove_file(store.sandbox.path(store.path(1))).expect("the pack is there");
+        store.set_aside(6, &[&store.packs[1]]);
         store.is_mended_by_make();
     }
+}
+
+#[test]
+fn what_is_set_aside_keeps_its_bytes_and_can_be_put_back() {
+    let store = Store::new();
+    store.damage(0, |bytes| bytes[20] ^= 1);
+    let damaged = store.sandbox.read(store.path(0));
+    store.set_aside(6, &[&store.packs[0]]);
+    let aside = format!("{}.damaged", store.path(0));
+    assert!(store.sandbox.read(&aside) == damaged);
+    // Now the whole pack is missing, not a frame of it.
+    assert_eq!(objects(&store.damaged(6), "damaged_versions"), ALL_OF_A);
+    store.set_aside(6, &[]);
+    fs::rename(store.sandbox.path(&aside), store.sandbox.path(store.path(0))).expect("it is there");
+    assert_eq!(objects(&store.damaged(6), "damaged_packs"), [&store.packs[0]]);
+}
+
+#[test]
+fn a_version_whose_image_is_gone_stays_damaged_and_keeps_no_other_from_being_mended() {
+    let store = Store::new();
+    for pack in [1, 2] {
+        store.damage(pack, |bytes| bytes[20] ^= 1);
+    }
+    let mut both = [&store.packs[1], &store.packs[2]].map(String::as_str);
+    both.sort_unstable();
+    store.set_aside(6, &both);
+    publish(&store.sandbox, "a2");
+    let answer = store.damaged(6);
+    assert_eq!(objects(&answer, "damaged_versions"), ["b.img.cidx", "b.img@1.cidx"]);
+    for (index, file) in [("a.img@1", "a1"), ("a.img@2", "a2"), ("a.img", "a2")] {
+        let run = store.sandbox.chunk(&format!("cat store/{index}")).succeeds();
+        assert!(run.stdout == store.sandbox.read(file), "{index}");
+    }
+    store.sandbox.chunk("cat store/b.img").fails(7);
+    publish(&store.sandbox, "b1");
+    store.sandbox.chunk("verify").succeeds();
+}
+
+#[test]
+fn a_whole_store_has_nothing_to_set_aside() {
+    let Store { sandbox, .. } = Store::new();
+    let before = served(&sandbox.path("store"));
+    let answer = sandbox.chunk("verify --json --set-aside").succeeds().json();
+    assert_eq!((&answer["ok"], &answer["set_aside"]), (&json!(true), &json!([])));
+    assert_eq!(served(&sandbox.path("store")), before);
+    sandbox.chunk("verify --set-aside store/a.img.cidx").fails(2).says("is no store");
+    sandbox.chunk("verify --set-aside elsewhere").fails(7);
+}
+
+#[test]
+fn nothing_is_set_aside_while_a_publisher_is_at_work() {
+    let store = Store::new();
+    store.damage(0, |bytes| bytes[20] ^= 1);
+    let mut command = store.sandbox.command(["make", "--name", "c.img", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut publisher = command.spawn().expect("the binary can be started");
+    let mut stdin = publisher.stdin.take().expect("stdin is piped");
+    // More than a pipe holds: when it is taken, the store is open.
+    stdin.write_all(&image::noise(9, 1 << 20)).expect("the command reads");
+    let run = store.sandbox.chunk("verify --set-aside").fails(12).answers_nothing();
+    run.says("somebody is writing to store");
+    drop(stdin);
+    assert!(publisher.wait().expect("it can be waited for").success());
+    store.set_aside(6, &[&store.packs[0]]);
+    store.is_mended_by_make();
 }
 
 #[test]
@@ -191,7 +270,7 @@ fn a_renamed_pack_is_neither_its_old_name_nor_its_new_one() {
     let answer = store.damaged(6);
     assert_eq!(objects(&answer, "damaged_packs"), [&false_name]);
     assert_eq!(objects(&answer, "damaged_versions"), SECOND_OF_A);
-    fs::remove_file(store.sandbox.path(format!("store/{false_name}"))).expect("the pack is there");
+    store.set_aside(6, &[&false_name]);
     store.is_mended_by_make();
 }
 
@@ -224,6 +303,8 @@ fn an_index_under_the_name_of_another_is_found() {
         .expect("it can be copied");
     let run = sandbox.chunk("verify").fails(6);
     assert!(run.text().contains("a.img@2.cidx: says that it is a.img@1\n"), "{run}");
+    store.set_aside(6, &["a.img@2.cidx"]);
+    store.is_mended_by_make();
 }
 
 #[test]
@@ -234,4 +315,6 @@ fn a_newest_version_that_is_not_the_newest_is_found() {
         .expect("it can be copied");
     let run = sandbox.chunk("verify").fails(6);
     assert!(run.text().contains("a.img.cidx: is not the newest version, a.img@2, release 2, is\n"), "{run}");
+    store.set_aside(6, &["a.img.cidx"]);
+    store.is_mended_by_make();
 }

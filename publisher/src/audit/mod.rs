@@ -47,6 +47,26 @@ impl Audit {
     pub fn is_clean(&self) -> bool {
         self.damaged_packs.is_empty() && self.damaged_versions.is_empty()
     }
+
+    /// The objects whose own bytes are not what their names promise. Once these are out of the way, publishing an
+    /// image again stores what it lacks.
+    ///
+    /// Not among them: what could not be read, for it may be whole; and indexes that only lead to damage, for they
+    /// say what is wanted.
+    pub fn false_objects(&self) -> impl Iterator<Item = Key> {
+        let packs = self.damaged_packs.iter().filter_map(|(name, damage)| {
+            let is_known = !matches!(damage, PackDamage::Unreadable(_));
+            is_known.then(|| Key::pack(name))
+        });
+        let indexes = self.damaged_versions.iter().filter_map(|(version, damage)| {
+            let is_own = matches!(
+                damage,
+                VersionDamage::Index(_) | VersionDamage::Misnamed { .. } | VersionDamage::NotNewest { .. }
+            );
+            is_own.then(|| Key::Index(version.clone()))
+        });
+        packs.chain(indexes)
+    }
 }
 
 /// Audits a whole store.

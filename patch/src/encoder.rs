@@ -2,10 +2,16 @@
 
 use std::fmt;
 
+use crate::copies::Copy;
 use crate::decoder::Decoder;
+use crate::difference;
+use crate::layout::Layout;
 use crate::limits::{self, Limits};
+use crate::map::Map;
+use crate::matching;
 use crate::method::Method;
 use crate::prefixed;
+use crate::programs::{self, Pairing};
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +81,50 @@ pub fn encode(base: &[u8], target: &[u8], effort: Effort) -> Result<Vec<u8>, Enc
     {
         offer(with_method(Method::Prefixed, &packed));
     }
+    match program(base, target) {
+        Some(payload) => offer(with_method(Method::Program, &payload)),
+        None => {
+            let copies = matching::align(base, target);
+            if let Some(payload) = difference::encode(base, target, &Layout::default(), &copies) {
+                offer(with_method(Method::Difference, &payload));
+            }
+        }
+    }
     best.ok_or(if base.len() + target.len() > limits::MAX_PREFIXED as usize {
         too_long
     } else {
         EncodeError::NoMethod
     })
+}
+
+/// The payload of method 2 if base and target have programs.
+fn program(base: &[u8], target: &[u8]) -> Option<Vec<u8>> {
+    let (before, after) = (programs::find(base), programs::find(target));
+    let pairs: Pairing = (0..before.len().min(after.len())).map(|at| (at, at)).collect();
+    if pairs.is_empty() {
+        return None;
+    }
+    let (forth, back) = programs::layouts(&before, &after, &pairs);
+    let base_len = u32::try_from(base.len()).ok()?;
+    let target_len = u32::try_from(target.len()).ok()?;
+    let mut copies = Vec::new();
+    for label in 0..3 {
+        let base_view = matching::view(base, &forth, Map::new(&copies, base_len))?;
+        // What the base's addresses are mapped to are the target's own.
+        let covered: Vec<Copy> = copies.iter().map(|copy| Copy { base: copy.target, ..*copy }).collect();
+        let target_view = matching::view(target, &own_layout(&back), Map::new(&covered, target_len))?;
+        copies = matching::align(&base_view, &target_view);
+    }
+    difference::encode(base, target, &forth, &copies)
+}
+
+/// A layout in which every byte stays where it is.
+fn own_layout(layout: &Layout) -> Layout {
+    let mut own = layout.clone();
+    for segment in own.modules.iter_mut().flat_map(|module| &mut module.segments) {
+        segment.target = segment.base;
+    }
+    own
 }
 
 fn with_method(method: Method, payload: &[u8]) -> Vec<u8> {

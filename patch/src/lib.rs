@@ -10,12 +10,23 @@
 #![forbid(unsafe_code)]
 
 mod base;
+mod body;
+mod coder;
+mod copies;
 mod decoder;
+mod difference;
 mod encoder;
 mod error;
+mod fields;
+mod layout;
 mod limits;
+mod map;
+mod marks;
+mod matching;
 mod method;
+mod predict;
 mod prefixed;
+mod programs;
 
 pub use base::Base;
 pub use decoder::Decoder;

@@ -1,0 +1,182 @@
+//! The bytes of a target: differences from what the copies predict, and bytes that no copy has.
+
+use crate::coder::{Bit, Bytes, Coder, Signed};
+use crate::copies::Copy;
+use crate::predict::{Prediction, Predictor, Shape};
+
+/// Bytes that share one bit for "all as in the base".
+const SPAN: u32 = 16;
+
+/// A caller shows at least this much of a copy, or its rest: the longest field, and a span.
+pub(crate) const AHEAD: u32 = 32;
+
+/// All models of a body.
+pub(crate) struct Body {
+    predictor: Predictor,
+    /// Whether a span differs: by how the last four did and whether the last field was as predicted.
+    spans: [Bit; 32],
+    recent: usize,
+    /// Whether a byte of such a span differs: by place since the last that did.
+    bytes: [Bit; 64],
+    different: Bytes,
+    new: Bytes,
+    /// Whether a prediction holds, by shape, source, and the last ones of the shape.
+    holds: Vec<Bit>,
+    lately: [usize; 5],
+    others: [Bit; 5],
+    corrections: [Signed; 5],
+    /// The last bytes of the target, the last in the low bits, and the last difference.
+    history: u32,
+    difference: u8,
+}
+
+impl Body {
+    pub(crate) fn new(predictor: Predictor) -> Self {
+        Self {
+            predictor,
+            spans: [Bit::default(); 32],
+            recent: 0,
+            bytes: [Bit::default(); 64],
+            different: Bytes::new(),
+            new: Bytes::new(),
+            holds: vec![Bit::default(); 5 * 5 * 4],
+            lately: [0; 5],
+            others: [Bit::default(); 5],
+            corrections: Default::default(),
+            history: 0,
+            difference: 0,
+        }
+    }
+
+    /// Says or hears bytes that no copy has.
+    pub(crate) fn inserted<C: Coder>(&mut self, coder: &mut C, target: &mut [u8]) {
+        for byte in target {
+            let last = self.history;
+            let contexts = [
+                last & 0xff,
+                1 << 24 | (last & 0xffff),
+                2 << 24 | (last & 0xff_ffff),
+                last.wrapping_mul(0x2c1b_3c6d),
+            ];
+            *byte = self.new.code(coder, contexts, 0, *byte);
+            self.push(*byte);
+        }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.history = (self.history << 8) | u32::from(byte);
+    }
+
+    /// Says or hears bytes of `copy` from its byte `done` on. `base` shows what follows in the base, `target` is as
+    /// long. Returns how many bytes it took: all if they are the rest of the copy, otherwise up to [`AHEAD`] less.
+    pub(crate) fn copied<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        copy: &Copy,
+        done: u32,
+        base: &[u8],
+        target: &mut [u8],
+    ) -> usize {
+        let start = copy.base + done;
+        let shift = copy.target.wrapping_sub(copy.base);
+        let end = copy.base_end();
+        let mut at = start;
+        let place = |at: u32| (at - start) as usize;
+        let stop = base.len().saturating_sub(AHEAD as usize);
+        let is_rest = copy.len - done <= base.len() as u32;
+        let mut field = self.predictor.next(at, end);
+        while at < end && (is_rest || place(at) < stop) {
+            let next = field.map_or(end, |(next, _)| next);
+            if at < next {
+                let until = next.min(at + SPAN);
+                self.span(coder, &base[place(at)..place(until)], &mut target[place(at)..place(until)]);
+                at = until;
+            } else if let Some((_, shape)) = field {
+                let until = at + shape.len();
+                let value = number(&base[place(at)..place(until)]);
+                let prediction =
+                    self.predictor.predict((at, shape), value, at.wrapping_add(shift), (copy.base, end));
+                let said = number(&target[place(at)..place(until)]);
+                let said = self.field(coder, shape, &prediction, said);
+                for (byte, said) in target[place(at)..place(until)].iter_mut().zip(said.to_le_bytes()) {
+                    *byte = said;
+                }
+                for &byte in &target[place(until) - 4..place(until)] {
+                    self.push(byte);
+                }
+                at = until;
+                field = self.predictor.next(at, end);
+            }
+        }
+        place(at)
+    }
+
+    #[inline]
+    fn span<C: Coder>(&mut self, coder: &mut C, base: &[u8], target: &mut [u8]) {
+        let differs = self.spans[self.recent].code(coder, base != &*target);
+        self.recent = (self.recent << 1 | usize::from(differs)) & 15;
+        if !differs {
+            target.copy_from_slice(base);
+            for &byte in &base[base.len().saturating_sub(4)..] {
+                self.push(byte);
+            }
+            return;
+        }
+        let mut since = 0;
+        for (&old, new) in base.iter().zip(target) {
+            let differs = self.bytes[since].code(coder, old != *new);
+            if differs {
+                let last = self.history;
+                let old = u32::from(old);
+                let contexts = [
+                    u32::from(self.difference),
+                    1 << 24 | old,
+                    2 << 24 | old << 8 | (last & 0xff),
+                    3 << 24 | (last & 0xffff),
+                ];
+                let [byte, ..] = old.to_le_bytes();
+                self.difference = self.different.code(coder, contexts, 0, new.wrapping_sub(byte));
+                *new = byte.wrapping_add(self.difference);
+                since = 16;
+            } else {
+                *new = old;
+                since = (since + 1).min(63);
+            }
+            self.push(*new);
+        }
+    }
+
+    #[inline]
+    fn field<C: Coder>(&mut self, coder: &mut C, shape: Shape, prediction: &Prediction, value: u64) -> u64 {
+        let kind = shape.number();
+        let lately = &mut self.lately[kind];
+        let context = (kind * 5 + prediction.source as usize) * 4 + *lately;
+        let holds = self.holds[context].code(coder, value == prediction.value);
+        *lately = (*lately << 1 | usize::from(holds)) & 3;
+        if holds {
+            return prediction.value;
+        }
+        let said = match prediction.other {
+            Some(other) if self.others[kind].code(coder, value == other) => other,
+            _ => {
+                let expand = |value: u64| {
+                    if shape.len() == 8 {
+                        value.cast_signed()
+                    } else {
+                        i64::from((value as u32).cast_signed())
+                    }
+                };
+                let correction = expand(value).wrapping_sub(expand(prediction.value));
+                let said = self.corrections[kind].code(coder, correction);
+                prediction.value.wrapping_add(said.cast_unsigned())
+            }
+        };
+        let said = if shape.len() == 8 { said } else { said & 0xffff_ffff };
+        self.predictor.learn(prediction, said);
+        said
+    }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, &byte| (number << 8) | u64::from(byte))
+}

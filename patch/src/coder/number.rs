@@ -1,0 +1,66 @@
+//! Adaptive numbers: how many bits, then the bits, the highest of them with what was learnt.
+
+use super::{Bit, Coder};
+
+/// A number of up to 64 bits. Small ones and frequent magnitudes are cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct Number {
+    /// A binary tree over the number of significant bits.
+    width: [Bit; 128],
+    /// For each width, a tree over the three bits below the highest one.
+    upper: Box<[[Bit; 8]; 65]>,
+}
+
+impl Default for Number {
+    fn default() -> Self {
+        Self { width: [Bit::default(); 128], upper: Box::new([[Bit::default(); 8]; 65]) }
+    }
+}
+
+impl Number {
+    pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, value: u64) -> u64 {
+        let width = u64::BITS - value.leading_zeros();
+        let mut node = 1;
+        for level in (0..7).rev() {
+            let bit = self.width[node].code(coder, (width >> level) & 1 == 1);
+            node = 2 * node + usize::from(bit);
+        }
+        // A reader can be told a width of up to 127: what is beyond 64 reads as 64.
+        let width = (node - 128).min(64);
+        if width <= 1 {
+            return u64::from(width == 1);
+        }
+        let upper = &mut self.upper[width];
+        let mut node = 1;
+        let mut said = 1_u64;
+        for level in (0..width - 1).rev() {
+            let bit = (value >> level) & 1 == 1;
+            let bit = if node < 8 { upper[node].code(coder, bit) } else { coder.code(bit, 2048) };
+            if node < 8 {
+                node = 2 * node + usize::from(bit);
+            }
+            said = (said << 1) | u64::from(bit);
+        }
+        said
+    }
+}
+
+/// A number that may be negative.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signed {
+    negative: Bit,
+    magnitude: Number,
+}
+
+impl Signed {
+    /// Says or hears `value`, which is taken modulo 2^64.
+    pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, value: i64) -> i64 {
+        let magnitude = self.magnitude.code(coder, value.unsigned_abs());
+        if magnitude == 0 {
+            return 0;
+        }
+        let negative = self.negative.code(coder, value < 0);
+        let magnitude = magnitude.cast_signed();
+        if negative { magnitude.wrapping_neg() } else { magnitude }
+    }
+}

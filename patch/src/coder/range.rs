@@ -1,0 +1,134 @@
+//! The arithmetic coder itself: carry-propagating, bytewise, 32 bits of range.
+
+use super::Coder;
+
+/// Below this the range is widened by a byte.
+const NARROW: u32 = 1 << 24;
+
+/// Bytes the writer's last interval can need: what the reader may find missing, because zeros at the end of a
+/// patch are not stored.
+const TAIL: usize = 4;
+
+/// Says bits into bytes.
+#[derive(Debug)]
+pub(crate) struct RangeWriter {
+    out: Vec<u8>,
+    low: u64,
+    range: u32,
+    /// The last byte that a carry could still change, once there is one, and the number of `0xff` behind it.
+    held: Option<u8>,
+    full: usize,
+}
+
+impl RangeWriter {
+    pub(crate) fn new() -> Self {
+        Self { out: Vec::new(), low: 0, range: u32::MAX, held: None, full: 0 }
+    }
+
+    /// Moves the highest byte of `low` out.
+    fn shift(&mut self) {
+        let [_, _, _, top, carry, ..] = self.low.to_le_bytes();
+        if top == 0xff && carry == 0 {
+            self.full += 1;
+        } else {
+            if let Some(held) = self.held {
+                self.out.push(held.wrapping_add(carry));
+            }
+            let filler = 0xff_u8.wrapping_add(carry);
+            self.out.extend(std::iter::repeat_n(filler, self.full));
+            self.full = 0;
+            self.held = Some(top);
+        }
+        self.low = (self.low & 0x00ff_ffff) << 8;
+    }
+
+    /// The bytes of all that was said. Of all numbers that say it, the one with most zeros at its end; up to [`TAIL`]
+    /// zero bytes there are left out.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let end = self.low + u64::from(self.range);
+        let rounded =
+            (0..32).rev().map(|bits| self.low.next_multiple_of(1 << bits)).find(|&number| number < end);
+        self.low = rounded.unwrap_or(self.low);
+        for _ in 0..=TAIL {
+            self.shift();
+        }
+        for _ in 0..TAIL {
+            if self.out.last() == Some(&0) {
+                self.out.pop();
+            }
+        }
+        self.out
+    }
+}
+
+impl Coder for RangeWriter {
+    #[inline]
+    fn code(&mut self, bit: bool, chance: u32) -> bool {
+        let bound = (self.range >> 12) * chance;
+        if bit {
+            self.range = bound;
+        } else {
+            self.low += u64::from(bound);
+            self.range -= bound;
+        }
+        while self.range < NARROW {
+            self.range <<= 8;
+            self.shift();
+        }
+        bit
+    }
+}
+
+/// Hears bits from bytes.
+#[derive(Debug)]
+pub(crate) struct RangeReader<'a> {
+    bytes: &'a [u8],
+    taken: usize,
+    code: u32,
+    range: u32,
+}
+
+impl<'a> RangeReader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        let mut reader = Self { bytes, taken: 0, code: 0, range: u32::MAX };
+        for _ in 0..TAIL {
+            reader.shift();
+        }
+        reader
+    }
+
+    fn shift(&mut self) {
+        let next = self.bytes.get(self.taken).copied().unwrap_or(0);
+        self.taken = self.taken.wrapping_add(1);
+        self.code = (self.code << 8) | u32::from(next);
+    }
+
+    /// Whether more was heard than the bytes can have said.
+    pub(crate) fn overran(&self) -> bool {
+        self.taken > self.bytes.len().saturating_add(TAIL)
+    }
+
+    /// Whether bytes are left that nothing was heard from.
+    pub(crate) fn has_more(&self) -> bool {
+        self.taken < self.bytes.len()
+    }
+}
+
+impl Coder for RangeReader<'_> {
+    #[inline]
+    fn code(&mut self, _: bool, chance: u32) -> bool {
+        let bound = (self.range >> 12) * chance;
+        let bit = self.code < bound;
+        if bit {
+            self.range = bound;
+        } else {
+            self.code -= bound;
+            self.range -= bound;
+        }
+        while self.range < NARROW {
+            self.range <<= 8;
+            self.shift();
+        }
+        bit
+    }
+}

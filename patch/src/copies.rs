@@ -1,0 +1,91 @@
+//! The copy list of a patch: which bytes of the base the target's bytes are like.
+
+use crate::coder::{Bit, Coder, Number, Signed};
+use crate::error::DecodeError;
+
+/// A run of target bytes that resembles a run of base bytes. What differs is said byte by byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Copy {
+    pub(crate) base: u32,
+    pub(crate) target: u32,
+    pub(crate) len: u32,
+}
+
+impl Copy {
+    /// Where in the base the copy ends.
+    pub(crate) fn base_end(&self) -> u32 {
+        self.base + self.len
+    }
+
+    /// Where in the target the copy ends.
+    pub(crate) fn target_end(&self) -> u32 {
+        self.target + self.len
+    }
+}
+
+/// Copies never outnumber a quarter of the target's bytes and this; so a list of lies cannot take memory.
+const MOST_COPIES: u32 = 1 << 18;
+
+#[derive(Default)]
+struct Models {
+    gap: Number,
+    len: Number,
+    straight: [Bit; 2],
+    inserted: [Bit; 2],
+    jump: Signed,
+}
+
+/// Says or hears the copies of a target of `target_len` bytes: in the order of the target, within base and target,
+/// none empty.
+pub(crate) fn code<C: Coder>(
+    coder: &mut C,
+    copies: &[Copy],
+    base_len: u32,
+    target_len: u32,
+) -> Result<Vec<Copy>, DecodeError> {
+    let broken = |rule| Err(DecodeError::Rule { part: "copy list", rule });
+    let count = Number::default().code(coder, copies.len() as u64);
+    if count > u64::from(MOST_COPIES.min(target_len / 4)) {
+        return broken("more copies than a target of this length may have");
+    }
+    let mut models = Models::default();
+    let mut heard = Vec::with_capacity(count as usize);
+    let (mut base_end, mut target_end) = (0_u32, 0_u32);
+    for at in 0..count as usize {
+        let said = copies.get(at).copied().unwrap_or(Copy { base: 0, target: target_end, len: 0 });
+        let gap = models.gap.code(coder, u64::from(said.target - target_end));
+        let len = models.len.code(coder, u64::from(said.len));
+        let kind = usize::from(gap == 0);
+        let expected = i64::from(base_end);
+        // After a gap the base may go on behind as many bytes (they were replaced) or right there (inserted).
+        let jump = i64::from(said.base) - expected;
+        let gap_jump = i64::try_from(gap).unwrap_or(i64::MAX);
+        let jump = if models.straight[kind].code(coder, jump == gap_jump) {
+            gap_jump
+        } else if gap > 0 && models.inserted[kind].code(coder, jump == 0) {
+            0
+        } else {
+            models.jump.code(coder, jump)
+        };
+        let fits = |start: Option<u64>, limit: u32| {
+            let start = start?;
+            let end = start.checked_add(len)?;
+            if end <= u64::from(limit) {
+                u32::try_from(start).ok().zip(u32::try_from(end).ok())
+            } else {
+                None
+            }
+        };
+        let in_base = fits(expected.checked_add(jump).and_then(|start| u64::try_from(start).ok()), base_len);
+        let in_target = fits(u64::from(target_end).checked_add(gap), target_len);
+        let (Some((base, next_base)), Some((target, next_target))) = (in_base, in_target) else {
+            return broken("a copy leaves base or target");
+        };
+        if base == next_base {
+            return broken("a copy is empty");
+        }
+        heard.push(Copy { base, target, len: next_base - base });
+        (base_end, target_end) = (next_base, next_target);
+    }
+    Ok(heard)
+}

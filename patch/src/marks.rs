@@ -1,0 +1,45 @@
+//! A set of places in the base, one bit for each byte.
+
+/// Places, and which of them comes next.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    words: Vec<u64>,
+}
+
+impl Marks {
+    /// No marks yet, in a base of `len` bytes.
+    pub(crate) fn new(len: u32) -> Self {
+        Self { words: vec![0; (len as usize).div_ceil(64)] }
+    }
+
+    pub(crate) fn insert(&mut self, at: u32) {
+        if let Some(word) = self.words.get_mut(at as usize / 64) {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    pub(crate) fn contains(&self, at: u32) -> bool {
+        self.words.get(at as usize / 64).is_some_and(|word| (word >> (at % 64)) & 1 == 1)
+    }
+
+    /// The first mark at or after `from` and before `end`.
+    #[inline]
+    pub(crate) fn next(&self, from: u32, end: u32) -> Option<u32> {
+        if from >= end {
+            return None;
+        }
+        let mut index = from / 64;
+        let mut word = self.words.get(index as usize)? & (u64::MAX << (from % 64));
+        loop {
+            if word != 0 {
+                let at = index * 64 + word.trailing_zeros();
+                return (at < end).then_some(at);
+            }
+            index += 1;
+            if index * 64 >= end {
+                return None;
+            }
+            word = *self.words.get(index as usize)?;
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What a field of the base becomes in the target: its address, mapped.
+
+use crate::fields::Fields;
+use crate::layout::{Kind, Layout, Module, Range};
+use crate::map::{Map, Place};
+
+/// How a field says an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Four bytes: the distance from the field's end, or from its start, to the address.
+    FromEnd,
+    FromStart,
+    /// Four bytes: the distance back from the field's start.
+    Back,
+    /// Four bytes: the distance from an anchor, of which this is the place in the base.
+    FromAnchor(u32),
+    /// Eight bytes: the address.
+    Absolute,
+}
+
+impl Shape {
+    /// Bytes of the field.
+    pub(crate) fn len(self) -> u32 {
+        if self == Self::Absolute { 8 } else { 4 }
+    }
+
+    /// A number below 5 that tells shapes apart.
+    pub(crate) fn number(self) -> usize {
+        match self {
+            Self::FromEnd => 0,
+            Self::FromStart => 1,
+            Self::Back => 2,
+            Self::FromAnchor(_) => 3,
+            Self::Absolute => 4,
+        }
+    }
+
+    /// The address that `value` says in a field at `field`, with the anchor at `anchor`.
+    fn address(self, value: u64, field: u64, anchor: u64) -> u64 {
+        let distance = i64::from(low(value).cast_signed()).cast_unsigned();
+        match self {
+            Self::FromEnd => field.wrapping_add(4).wrapping_add(distance),
+            Self::FromStart => field.wrapping_add(distance),
+            Self::Back => field.wrapping_sub(distance),
+            Self::FromAnchor(_) => anchor.wrapping_add(distance),
+            Self::Absolute => value,
+        }
+    }
+
+    /// The value with which a field at `field` says `address`.
+    fn value(self, address: u64, field: u64, anchor: u64) -> u64 {
+        let distance = match self {
+            Self::FromEnd => address.wrapping_sub(field).wrapping_sub(4),
+            Self::FromStart => address.wrapping_sub(field),
+            Self::Back => field.wrapping_sub(address),
+            Self::FromAnchor(_) => address.wrapping_sub(anchor),
+            Self::Absolute => return address,
+        };
+        u64::from(low(distance))
+    }
+}
+
+fn low(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// Where a prediction comes from, which tells how far to trust it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// An earlier field with this address in the base was told its address in the target.
+    Learnt,
+    /// The address is copied by the same copy as the field.
+    Same,
+    /// It is copied by another copy.
+    Copied,
+    /// It is copied by none.
+    Near,
+    /// It is in no file.
+    Outside,
+}
+
+/// A predicted field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prediction {
+    pub(crate) value: u64,
+    pub(crate) source: Source,
+    /// What else it may be.
+    pub(crate) other: Option<u64>,
+    shape: Shape,
+    /// The field's address and its anchor's in the target.
+    field: u64,
+    anchor: u64,
+    /// The address in the base.
+    address: u64,
+    slot: usize,
+}
+
+/// Log2 of the addresses that are remembered.
+const SLOT_BITS: u32 = 16;
+
+/// Knows the layout and the map, and what fields so far taught.
+pub(crate) struct Predictor {
+    layout: Layout,
+    fields: Fields,
+    map: Map,
+    /// All ranges in the order of the base, with the number of their module.
+    ranges: Vec<(Range, usize)>,
+    /// The range of the last field.
+    range: usize,
+    /// Pairs of addresses: in the base, in the target.
+    learnt: Vec<(u64, u64)>,
+    /// The last field of a jump table, and where that table starts.
+    table: (u32, u32),
+}
+
+impl Predictor {
+    pub(crate) fn new(layout: Layout, fields: Fields, map: Map) -> Self {
+        let modules = layout.modules.iter().enumerate();
+        let ranges =
+            modules.flat_map(|(at, module)| module.ranges.iter().map(move |range| (*range, at))).collect();
+        let learnt = vec![(u64::MAX, 0); if layout.modules.is_empty() { 0 } else { 1 << SLOT_BITS }];
+        Self { layout, fields, map, ranges, range: 0, learnt, table: (0, 0) }
+    }
+
+    /// The next field at or after `from`, if it ends by `end`.
+    #[inline]
+    pub(crate) fn next(&mut self, from: u32, end: u32) -> Option<(u32, Shape)> {
+        let at = self.fields.marks.next(from, end)?;
+        let (range, _) = self.range_of(at)?;
+        let shape = match range.kind {
+            Kind::Code => Shape::FromEnd,
+            Kind::Words => Shape::Absolute,
+            Kind::UnwindIndex => Shape::FromAnchor(range.start),
+            Kind::Unwind if self.fields.marks.contains(at + 4) => Shape::Back,
+            Kind::Unwind => Shape::FromStart,
+            Kind::Tables => Shape::FromAnchor(self.table_of(at, range.start)),
+        };
+        (end - at >= shape.len()).then_some((at, shape))
+    }
+
+    fn range_of(&mut self, at: u32) -> Option<(Range, usize)> {
+        let (range, module) = *self.ranges.get(self.range)?;
+        if at >= range.start && at < range.end() {
+            return Some((range, module));
+        }
+        let count = self.ranges.partition_point(|(range, _)| range.start <= at);
+        self.range = count.checked_sub(1)?;
+        self.ranges.get(self.range).copied()
+    }
+
+    /// The start of the jump table with an entry at `at`.
+    fn table_of(&mut self, at: u32, start: u32) -> u32 {
+        /// How far back a start is looked for when a copy begins within a table.
+        const ENTRIES: u32 = 1024;
+        let (last, table) = self.table;
+        let is_start = |at: u32| self.fields.tables.contains(at);
+        let table = if !is_start(at) && at == last.wrapping_add(4) {
+            table
+        } else {
+            let entries =
+                (0..ENTRIES).map_while(|back| at.checked_sub(4 * back)).take_while(|&entry| entry >= start);
+            entries.into_iter().find(|&entry| is_start(entry)).unwrap_or(at)
+        };
+        self.table = (at, table);
+        table
+    }
+
+    /// What a field that is `value` at `at` in the base is at `to` in the target. `shift` is the distance from base
+    /// to target of the copy it is in, `from..end` the base bytes of that copy.
+    #[inline]
+    pub(crate) fn predict(
+        &self,
+        (at, shape): (u32, Shape),
+        value: u64,
+        to: u32,
+        (from, end): (u32, u32),
+    ) -> Prediction {
+        let module = self.module();
+        let anchor = |place: u32| {
+            let (Place::Near(mapped, _) | Place::Copied(mapped)) = self.map.place(place);
+            (module.base_address(place), module.target_address(mapped))
+        };
+        let (anchor_before, anchor) =
+            if let Shape::FromAnchor(place) = shape { anchor(place) } else { (0, 0) };
+        let field = module.target_address(i64::from(to));
+        let address = shape.address(value, module.base_address(at), anchor_before);
+        let (mapped, source, second) = self.map_address(module, address, to.wrapping_sub(at), (from, end));
+        let slot = slot(address);
+        let (known, learnt) = self.learnt[slot];
+        let (target, source, other) =
+            if known == address { (learnt, Source::Learnt, mapped) } else { (mapped, source, second) };
+        let other = (other != target).then_some(other);
+        Prediction {
+            value: shape.value(target, field, anchor),
+            source,
+            other: other.map(|other| shape.value(other, field, anchor)),
+            shape,
+            field,
+            anchor,
+            address,
+            slot,
+        }
+    }
+
+    /// The address in the target of what a field of the base refers to, if a copy has it.
+    pub(crate) fn label(&self, (at, shape): (u32, Shape), value: u64) -> Option<u64> {
+        let module = self.module();
+        let anchor = if let Shape::FromAnchor(place) = shape { module.base_address(place) } else { 0 };
+        let address = shape.address(value, module.base_address(at), anchor);
+        match self.map_address(module, address, 0, (0, 0)) {
+            (address, Source::Copied, _) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// Takes note of what a field that was predicted really is.
+    #[inline]
+    pub(crate) fn learn(&mut self, prediction: &Prediction, value: u64) {
+        if value != prediction.value {
+            let target = prediction.shape.address(value, prediction.field, prediction.anchor);
+            self.learnt[prediction.slot] = (prediction.address, target);
+        }
+    }
+
+    fn module(&self) -> &Module {
+        let (_, module) = self.ranges[self.range];
+        &self.layout.modules[module]
+    }
+
+    /// The address in the target for one in the base, why, and the second guess.
+    fn map_address(
+        &self,
+        module: &Module,
+        address: u64,
+        shift: u32,
+        (from, end): (u32, u32),
+    ) -> (u64, Source, u64) {
+        match module.base_of(address) {
+            Some(place) if place >= from && place < end => {
+                let address = module.target_address(i64::from(place.wrapping_add(shift)));
+                (address, Source::Same, address)
+            }
+            Some(place) => match self.map.place(place) {
+                Place::Copied(place) => {
+                    let address = module.target_address(place);
+                    (address, Source::Copied, address)
+                }
+                Place::Near(first, second) => {
+                    (module.target_address(first), Source::Near, module.target_address(second))
+                }
+            },
+            None => {
+                let moved = module.segment_of(address).map_or(0, |segment| {
+                    let (base, target) = (&segment.base, &segment.target);
+                    if segment.is_bare {
+                        target.address.wrapping_sub(base.address)
+                    } else {
+                        let base_end = base.address.wrapping_add(u64::from(base.len));
+                        target.address.wrapping_add(u64::from(target.len)).wrapping_sub(base_end)
+                    }
+                });
+                let address = address.wrapping_add(moved);
+                (address, Source::Outside, address)
+            }
+        }
+    }
+}
+
+fn slot(address: u64) -> usize {
+    let hash = address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOT_BITS);
+    usize::try_from(hash).expect("a slot's number has 16 bits")
+}

@@ -27,6 +27,9 @@ use watch::Watch;
 /// What stands for stdout on the command line.
 const STDOUT: &str = "-";
 
+/// Reads at a time from a store on this machine.
+const LOCAL_READS: usize = 2;
+
 pub(crate) fn run(extract: &Extract, output: &Output) -> Result<(), Failure> {
     let started = Instant::now();
     let watch = Watch::new(output, extract.events_fd).map_err(|error| {
@@ -135,9 +138,11 @@ impl Task {
 
 fn options(what: &What) -> Options {
     let memory = what.memory.0;
-    let limits = Limits { frames: memory / 4, saved: memory / 4, ..Limits::default() };
+    // The rest is for blocks on their way, decoded frames, and what is known of index and seeds.
+    let limits = Limits { frames: memory / 5, saved: memory / 5, ..Limits::default() };
     let options = Options {
         limits,
+        connections: LOCAL_READS,
         max_download: what.max_download.map(|size| size.0),
         expect: what.expect,
         ignore_target: what.no_seed,

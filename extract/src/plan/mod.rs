@@ -34,7 +34,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { frames: 16 << 20, saved: 16 << 20, gap: 16 << 10, longest: 4 << 20 }
+        Self { frames: 12 << 20, saved: 12 << 20, gap: 16 << 10, longest: 2 << 20 }
     }
 }
 
@@ -64,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) runs: Vec<Run>,
     /// Old bytes to save, by the position before whose writing that happens.
     pub(crate) saves: Vec<Save>,
+    /// For each block that has something saved for it, the last position before which that happens.
+    pub(crate) saved_for: Vec<(u64, u32)>,
     /// The frames that runs refer to.
     pub(crate) frames: Vec<(u32, FrameRef)>,
     pub(crate) fetches: Fetches,
@@ -115,6 +117,9 @@ impl Plan {
             }
         }
         let fetches = Fetches::new(blocks, &missing, &ordered.order, &drawn, limits);
+        let mut saved_for: Vec<_> = ordered.saves.iter().map(|save| (save.reader, save.at)).collect();
+        saved_for.sort_unstable_by_key(|(reader, at)| (*reader, std::cmp::Reverse(*at)));
+        saved_for.dedup_by_key(|(reader, _)| *reader);
         let mut totals = Totals { image: recipe.record().image_len(), ..drawn.totals };
         totals.write = missing.iter().map(|block| len(&blocks.range(*block))).sum();
         totals.kept = totals.image - totals.write;
@@ -126,6 +131,7 @@ impl Plan {
             position: ordered.position,
             runs: drawn.runs,
             saves: ordered.saves,
+            saved_for,
             frames: drawn.frames,
             fetches,
             totals,
@@ -147,6 +153,15 @@ impl Plan {
         let start = self.saves.partition_point(|save| save.at < position);
         let end = self.saves.partition_point(|save| save.at <= position);
         &self.saves[start..end]
+    }
+
+    /// How many positions must be written before everything that was saved for block `reader` is there.
+    pub(crate) fn saved_until(&self, reader: u64) -> usize {
+        let place = self.saved_for.partition_point(|(block, _)| *block < reader);
+        match self.saved_for.get(place) {
+            Some((block, at)) if *block == reader => *at as usize + 1,
+            _ => 0,
+        }
     }
 
     /// Bytes that the plan takes in memory.

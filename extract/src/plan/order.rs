@@ -1,7 +1,8 @@
 //! In which order blocks are written when the target is its own seed.
 //!
-//! A block whose old bytes others still need waits for them. Where blocks wait for each other, the one of which
-//! the fewest bytes are needed goes first, and these bytes are saved; if there is no room for them, they are
+//! A block whose old bytes others still need waits for them, unless they are so few that they are saved at once:
+//! an order near the image's own lets frames be used while they are in memory. Where blocks wait for each
+//! other, the one of which the fewest bytes are needed goes first; if there is no room to save them, they are
 //! fetched instead.
 
 use std::collections::BTreeSet;
@@ -10,6 +11,11 @@ use std::ops::Range;
 use chunk_chunker::image::{BLOCK, Blocks};
 
 use crate::plan::runs::{Origin, Run};
+
+/// So few old bytes are saved rather than waited for.
+const FEW: u64 = 512 << 10;
+/// Blocks looked at to find one of which few bytes are needed.
+const CHOICE: usize = 32;
 
 /// Old bytes that are saved before they are overwritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,14 +61,13 @@ pub(super) fn own_order(blocks: Blocks, missing: &[u64], runs: &[Run], room: u64
     let by_reader = grouped(&needs, missing.len(), |need| need.reader);
     let bytes = |list: &[u32]| list.iter().map(|need| len(&needs[*need as usize].own)).sum::<u64>();
     let mut pending: Vec<u64> = by_source.iter().map(|list| bytes(list)).collect();
-    // Blocks not yet ordered, the least needed first, then by place.
-    let mut waiting: BTreeSet<(u64, u32)> =
-        (0..).zip(&pending).map(|(block, bytes)| (*bytes, block)).collect();
+    let mut waiting = Waiting::new(&pending);
     let mut ordered = Ordered { position: vec![u32::MAX; missing.len()], ..Ordered::default() };
     let mut gone = vec![false; needs.len()];
     let mut saved_for = vec![0_u64; missing.len()];
     let mut saved = 0;
-    while let Some((bytes, block)) = waiting.pop_first() {
+    while let Some(block) = waiting.next(&pending, room / 2 - saved.min(room / 2)) {
+        let bytes = pending[block as usize];
         let at = count(&ordered.order);
         if bytes > 0 {
             let open = by_source[block as usize].iter().filter(|need| !gone[**need as usize]);
@@ -88,15 +93,43 @@ pub(super) fn own_order(blocks: Blocks, missing: &[u64], runs: &[Run], room: u64
             if std::mem::replace(&mut gone[*number as usize], true) {
                 continue;
             }
-            let left = &mut pending[need.source as usize];
-            if waiting.remove(&(*left, need.source)) {
-                *left -= len(&need.own);
-                waiting.insert((*left, need.source));
-            }
+            let before = pending[need.source as usize];
+            pending[need.source as usize] -= len(&need.own);
+            waiting.change(need.source, before, before - len(&need.own));
         }
     }
     ordered.denied.sort_unstable_by_key(|range| range.start);
     ordered
+}
+
+/// Blocks that are not ordered yet.
+struct Waiting {
+    by_place: BTreeSet<u32>,
+    /// With the bytes that others need of them.
+    by_need: BTreeSet<(u64, u32)>,
+}
+
+impl Waiting {
+    fn new(pending: &[u64]) -> Self {
+        let by_need: BTreeSet<_> = (0..).zip(pending).map(|(block, bytes)| (*bytes, block)).collect();
+        Self { by_place: by_need.iter().map(|(_, block)| *block).collect(), by_need }
+    }
+
+    /// Takes out the block to write next.
+    fn next(&mut self, pending: &[u64], room: u64) -> Option<u32> {
+        let few = FEW.min(room);
+        let near = self.by_place.iter().take(CHOICE).find(|block| pending[**block as usize] <= few);
+        let block = near.copied().or_else(|| self.by_need.first().map(|(_, block)| *block))?;
+        self.by_place.remove(&block);
+        self.by_need.remove(&(pending[block as usize], block));
+        Some(block)
+    }
+
+    fn change(&mut self, block: u32, before: u64, now: u64) {
+        if self.by_need.remove(&(before, block)) {
+            self.by_need.insert((now, block));
+        }
+    }
 }
 
 /// What each block needs of the old bytes of others.

@@ -130,8 +130,10 @@ pub(super) fn draw(recipe: &Recipe, held: &Held<'_>, denied: &[Range<u64>], copi
             let frame = number(&mut numbers, &mut drawn.frames, &location);
             let key = (frame, location.first);
             match first_places.get(&key) {
-                Some(offset) if copies => Origin::New { offset: *offset },
-                _ => {
+                // A block is put together as a whole, so only earlier ones can be copied from.
+                Some(first) if is_before(*first, &placed) => Origin::New { offset: *first },
+                Some(_) => Origin::Frame { frame, first: location.first },
+                None => {
                     if copies {
                         first_places.insert(key, placed.image.start);
                     }
@@ -163,6 +165,11 @@ pub(super) fn draw(recipe: &Recipe, held: &Held<'_>, denied: &[Range<u64>], copi
         }
     }
     drawn
+}
+
+/// Whether a chunk at `first` lies in blocks before those of `placed`.
+fn is_before(first: u64, placed: &Placed) -> bool {
+    (first + u64::from(placed.entry.len) - 1) / (BLOCK as u64) < placed.image.start / BLOCK as u64
 }
 
 fn from_seed(held: &Held<'_>, placed: &Placed, denied: &[Range<u64>]) -> Option<Origin> {

@@ -45,6 +45,9 @@ impl<'w, 'a> Assembler<'w, 'a> {
         buffer.resize(len(&block), 0);
         self.late = 0;
 
+        if !self.line.wait_written(shared.plan.saved_until(number)) {
+            return Ok(None);
+        }
         let saved = shared.saved.take(number);
         let first = shared.plan.runs.partition_point(|run| run.range().end <= block.start);
         let runs = shared.plan.runs[first..].iter().take_while(|run| run.image < block.end);

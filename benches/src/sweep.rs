@@ -97,6 +97,7 @@ fn row(set: &Path, images: &[PathBuf], setting: Setting) -> Result<String, Box<d
         let wish = Wish {
             name: "image".parse()?,
             label: Some(format!("{number}").parse()?),
+            release: None,
             annotations: Annotations::default(),
         };
         let report = publisher.make(Source::open(image)?, &wish, &())?;

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -68,6 +69,9 @@ pub struct Make {
     /// Label of the version; the number of the release by default
     #[arg(long, value_name = "LABEL")]
     pub version: Option<String>,
+    /// Release of the version; the line's next by default, and a lower one restores a lost version
+    #[arg(long, value_name = "N")]
+    pub release: Option<NonZeroU64>,
     /// Say in the record which devices the image is for
     #[arg(long, value_name = "WHAT")]
     pub compatible: Option<String>,

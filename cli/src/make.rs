@@ -48,6 +48,9 @@ pub(crate) fn run(make: &Make, output: &Output) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Usage, "--name fits one image only")
             .hint("without it, each image is published under its own file name"));
     }
+    if make.images.len() > 1 && make.release.is_some() {
+        return Err(Failure::new(Exit::Usage, "--release fits one image only"));
+    }
     let wishes = make.images.iter().map(|image| wish(make, image)).collect::<Result<Vec<_>, _>>()?;
     for image in make.images.iter().filter(|image| *image != Path::new(STDIN)) {
         // What cannot be opened leaves no empty store behind.
@@ -93,6 +96,7 @@ fn tell(image: &Path, report: &Report, seconds: String, output: &Output) -> Resu
             Outcome::Published => "published",
             Outcome::Unchanged => "unchanged",
             Outcome::Mended => "mended",
+            Outcome::Restored => "restored",
         },
         name: description.line.as_str(),
         label: description.label.as_str(),
@@ -156,6 +160,7 @@ fn wish(make: &Make, image: &Path) -> Result<Wish, Failure> {
     Ok(Wish {
         name: word("name", name)?,
         label: make.version.as_deref().map(|label| word("label", label)).transpose()?,
+        release: make.release,
         annotations: annotations(pairs).map_err(|error| Failure::new(Exit::Usage, error))?,
     })
 }
@@ -208,6 +213,9 @@ pub(crate) fn failure(error: MakeError) -> Failure {
         MakeError::Index { .. } => Failure::new(Exit::Index, error)
             .hint("nobody can use that index: `chunk verify --set-aside STORE` makes room for it"),
         MakeError::LabelTaken { .. } => Failure::new(Exit::Busy, error).hint("choose another --version"),
+        MakeError::ReleaseTaken { .. } => Failure::new(Exit::Busy, error).hint("choose another --release"),
+        MakeError::PerhapsLost { .. } => Failure::new(Exit::Busy, error)
+            .hint("say which --release it is: that one to restore it, the next one to make it the newest"),
         MakeError::Contended { .. } => Failure::new(Exit::Busy, error).hint("run the same command again"),
         MakeError::Description(_) => Failure::new(Exit::Usage, error),
         MakeError::Cancelled => Failure::new(Exit::Interrupted, error)

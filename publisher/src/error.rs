@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroU64;
 
 use chunk_index::DecodeError;
 use chunk_store::Key;
@@ -79,6 +80,20 @@ pub enum MakeError {
         /// The index that has it.
         key: Key,
     },
+    /// The release belongs to another version already.
+    ReleaseTaken {
+        /// The release.
+        release: NonZeroU64,
+        /// The index of the version that has it.
+        key: Key,
+    },
+    /// The version seems to be an old one that was lost, and would become the newest.
+    PerhapsLost {
+        /// Where its index would be.
+        key: Key,
+        /// The release that it may have had: the line lacks it.
+        missing: NonZeroU64,
+    },
     /// Other publishers moved the line each time this one tried to.
     Contended {
         /// The line's newest index.
@@ -106,6 +121,10 @@ impl fmt::Display for MakeError {
             Self::Store { what, .. } => write!(f, "the store failed: {what}"),
             Self::Index { key, .. } => write!(f, "{key} is damaged"),
             Self::LabelTaken { key } => write!(f, "{key} exists and is another image; versions never change"),
+            Self::ReleaseTaken { release, key } => write!(f, "release {release} is {key}"),
+            Self::PerhapsLost { key, missing } => {
+                write!(f, "{key} may be a lost version: the line lacks release {missing}")
+            }
             Self::Contended { key } => write!(f, "other publishers keep moving {key}"),
             Self::Description(why) => f.write_str(why),
             Self::Cancelled => f.write_str("stopped"),

@@ -17,6 +17,7 @@ mod cutting;
 mod error;
 mod line;
 mod listing;
+mod lost;
 mod make;
 mod naming;
 mod neighbours;

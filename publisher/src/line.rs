@@ -5,6 +5,7 @@
 //! between the two is mended by the next publisher, before `NAME.cidx` moves on.
 
 use std::io;
+use std::num::NonZeroU64;
 
 use chunk_index::{Index, Record, Word};
 use chunk_store::line::Version;
@@ -58,17 +59,28 @@ impl<'b> Line<'b> {
         self.decode(&key).map(Some)
     }
 
+    /// Release of the newest version; 0 if there is none.
+    pub(crate) fn last_release(&self) -> u64 {
+        self.newest.as_ref().map_or(0, |newest| newest.record().description().release.get())
+    }
+
+    /// The release that follows the newest.
+    pub(crate) fn next_release(&self) -> Result<NonZeroU64, MakeError> {
+        let next = self.last_release().checked_add(1).and_then(NonZeroU64::new);
+        next.ok_or_else(out_of_releases)
+    }
+
     /// A label that no version has, and the release that goes with it.
-    pub(crate) fn free_release(&self, from: u64) -> Result<(u64, Word), MakeError> {
+    pub(crate) fn free_release(&self, from: NonZeroU64) -> Result<(NonZeroU64, Word), MakeError> {
         let mut release = Some(from);
-        while let Some(number) = release {
-            let label: Word = number.to_string().parse().expect("digits are a word");
+        while let Some(free) = release {
+            let label = number(free);
             let taken =
                 self.backend.len(&self.key(&label)).map_err(MakeError::store("looking for a version"))?;
             if taken.is_none() {
-                return Ok((number, label));
+                return Ok((free, label));
             }
-            release = number.checked_add(1);
+            release = free.checked_add(1);
         }
         Err(out_of_releases())
     }
@@ -95,6 +107,16 @@ impl<'b> Line<'b> {
         if self.upload(&mut write, |upload| upload.swap(&self.pointer(), self.seen))? == Published::Conflict {
             return Ok(Published::Conflict);
         }
+        self.restore(record, write)?;
+        Ok(Published::Done)
+    }
+
+    /// Puts the index that `write` writes under its version's label, whichever version is newest.
+    pub(crate) fn restore(
+        &self,
+        record: &Record,
+        mut write: impl FnMut(&mut dyn Upload) -> io::Result<()>,
+    ) -> Result<(), MakeError> {
         let key = self.key(&record.description().label);
         // Another publisher may have kept this version already; no other may ever be in its place.
         if self.upload(&mut write, |upload| upload.swap(&key, None))? == Published::Conflict
@@ -102,7 +124,7 @@ impl<'b> Line<'b> {
         {
             return Err(MakeError::LabelTaken { key });
         }
-        Ok(Published::Done)
+        Ok(())
     }
 
     /// Replaces a version's index by one with the same record, which says other places.
@@ -160,10 +182,8 @@ impl<'b> Line<'b> {
 
     /// The version with the highest release, for a line whose newest index is lost or damaged.
     fn highest_release(&self) -> Result<Option<Index<Object>>, MakeError> {
-        let all = self.backend.indexes().map_err(MakeError::store("listing its indexes"))?;
-        let versions = all.into_iter().filter(|version| version.name == self.name && version.label.is_some());
         let mut highest = None;
-        for version in versions {
+        for version in self.versions()? {
             match self.decode(&Key::Index(version)) {
                 Ok(index) => {
                     let release = |index: &Index<Object>| index.record().description().release;
@@ -177,16 +197,28 @@ impl<'b> Line<'b> {
         Ok(highest)
     }
 
-    fn decode(&self, key: &Key) -> Result<Index<Object>, MakeError> {
+    /// The line's versions, as they lie under their labels.
+    pub(crate) fn versions(&self) -> Result<impl Iterator<Item = Version>, MakeError> {
+        let all = self.backend.indexes().map_err(MakeError::store("listing its indexes"))?;
+        let name = self.name.clone();
+        Ok(all.into_iter().filter(move |version| version.name == name && version.label.is_some()))
+    }
+
+    pub(crate) fn decode(&self, key: &Key) -> Result<Index<Object>, MakeError> {
         Index::decode(self.open_object(key)?).map_err(|error| MakeError::Index { key: key.clone(), error })
     }
 
-    fn open_object(&self, key: &Key) -> Result<Object, MakeError> {
+    pub(crate) fn open_object(&self, key: &Key) -> Result<Object, MakeError> {
         self.backend.open(key, INDEX_LIMIT).map_err(MakeError::store("reading an index"))
     }
 }
 
+/// The label of a release that nobody has called otherwise.
+pub(crate) fn number(release: NonZeroU64) -> Word {
+    release.to_string().parse().expect("digits are a word")
+}
+
 /// The line cannot go on.
-pub(crate) fn out_of_releases() -> MakeError {
+fn out_of_releases() -> MakeError {
     MakeError::Description("the line has run out of releases".to_owned())
 }

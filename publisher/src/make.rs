@@ -8,7 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::Observer;
 use crate::error::MakeError;
-use crate::line::{Line, out_of_releases};
+use crate::line::{Line, number};
 use crate::options::Options;
 use crate::read::{Image, Tools, read};
 use crate::source::Source;
@@ -21,8 +21,11 @@ const TRIES: usize = 64;
 pub struct Wish {
     /// The line.
     pub name: Word,
-    /// The version's label; none for the number of the release.
+    /// The version's label; none for the number of its release.
     pub label: Option<Word>,
+    /// The version's release; none for the line's next. A version below the newest is restored: it does not become
+    /// the newest.
+    pub release: Option<NonZeroU64>,
     /// What the record is to carry besides.
     pub annotations: Annotations,
 }
@@ -36,6 +39,8 @@ pub enum Outcome {
     Unchanged,
     /// The version was there, but packs it needs were not: its bytes were stored again.
     Mended,
+    /// The version was published below the newest, which stays the newest.
+    Restored,
 }
 
 /// What was done, in figures.
@@ -99,6 +104,9 @@ impl<'b> Publisher<'b> {
         wish: &Wish,
         observer: &dyn Observer,
     ) -> Result<Report, MakeError> {
+        // A release that is asked for without a label is called by its number.
+        let label = wish.label.clone().or_else(|| wish.release.map(number));
+        let wish = &Wish { label, ..wish.clone() };
         let line = Line::open(self.backend, &wish.name)?;
         let labelled = wish.label.as_ref().map(|label| line.version(label)).transpose()?.flatten();
         if let Some(version) = &labelled
@@ -155,19 +163,11 @@ impl<'b> Publisher<'b> {
             }
             // Its label may be known from `NAME.cidx` alone, and must not look free.
             line.keep_newest()?;
-            let last = line.newest().map_or(0, |newest| newest.record().description().release.get());
-            let release = last.checked_add(1).ok_or_else(out_of_releases)?;
-            let (release, label) = match &wish.label {
-                Some(label) if line.version(label)?.is_some() => {
-                    return Err(MakeError::LabelTaken { key: line.key(label) });
-                }
-                Some(label) => (release, label.clone()),
-                None => line.free_release(release)?,
-            };
+            let (release, label) = place(&line, &image, wish)?;
             let description = Description {
                 line: wish.name.clone(),
                 label,
-                release: NonZeroU64::new(release).expect("one more than a release"),
+                release,
                 annotations: wish.annotations.clone(),
                 blake3: image.blake3,
                 sha256: image.sha256,
@@ -178,6 +178,13 @@ impl<'b> Publisher<'b> {
                 index_bytes = image.listing.write(&sealed, out)?;
                 Ok(())
             };
+            if let Some(newest) = line.newest()
+                && release < newest.record().description().release
+            {
+                line.restore(sealed.record(), write)?;
+                line.confirm(newest)?;
+                return Ok(report(Outcome::Restored, sealed.record(), &image, index_bytes));
+            }
             match line.publish(sealed.record(), write)? {
                 Published::Done => {
                     return Ok(report(Outcome::Published, sealed.record(), &image, index_bytes));
@@ -195,6 +202,7 @@ impl<'b> Publisher<'b> {
             && source.known_len().is_none_or(|len| len == record.image_len())
             && description.sha256.is_some() == self.options.sha256
             && description.annotations == wish.annotations
+            && wish.release.is_none_or(|release| release == description.release)
     }
 
     /// Whether a record describes this very image in the way that is wished.
@@ -205,6 +213,7 @@ impl<'b> Publisher<'b> {
             && description.blake3 == image.blake3
             && description.sha256 == image.sha256
             && description.annotations == wish.annotations
+            && wish.release.is_none_or(|release| release == description.release)
     }
 
     /// The version is there; makes sure that all it needs is.
@@ -234,6 +243,22 @@ impl<'b> Publisher<'b> {
         })?;
         Ok(report(Outcome::Mended, sealed.record(), &image, index_bytes))
     }
+}
+
+/// Which release a new version is to be, and its label.
+fn place(line: &Line<'_>, image: &Image, wish: &Wish) -> Result<(NonZeroU64, Word), MakeError> {
+    let Some(label) = &wish.label else { return line.free_release(line.next_release()?) };
+    if line.version(label)?.is_some() {
+        return Err(MakeError::LabelTaken { key: line.key(label) });
+    }
+    let release = if let Some(release) = wish.release {
+        line.expect_free(release)?;
+        release
+    } else {
+        line.expect_not_lost(label, image)?;
+        line.next_release()?
+    };
+    Ok((release, label.clone()))
 }
 
 fn report(outcome: Outcome, record: &Record, image: &Image, index_bytes: u64) -> Report {

@@ -91,3 +91,33 @@ fn a_damaged_newest_index_is_replaced_by_the_next_version() {
     assert_eq!(number(&answer, "release"), 3, "releases go on where they were");
     sandbox.chunk("verify").succeeds();
 }
+
+#[test]
+fn a_version_whose_index_was_damaged_is_restored_below_the_newest() {
+    let (sandbox, index) = published();
+    let newest = sandbox.read("store/a.img.cidx");
+    let id = |sandbox: &Sandbox| sandbox.chunk("info --json store/a.img@1").succeeds().json()["id"].clone();
+    let lost = id(&sandbox);
+    sandbox.write("store/a.img@1.cidx", &index[..100]);
+    sandbox.chunk("verify --set-aside").fails(3);
+    assert!(sandbox.read("store/a.img@1.cidx.damaged") == index[..100]);
+    sandbox.chunk("verify").succeeds();
+    sandbox.write("a.img", &image::disk(1));
+    let refused = sandbox.chunk("make --version 1 a.img").fails(12).answers_nothing();
+    refused
+        .says("a.img@1.cidx may be a lost version: the line lacks release 1")
+        .says("hint: say which --release");
+    let run = sandbox.chunk("make --release 1 a.img").succeeds();
+    assert!(run.text().starts_with("restored a.img@1: "), "{run}");
+    assert_eq!(id(&sandbox), lost, "it is the same version again");
+    assert!(sandbox.read("store/a.img.cidx") == newest);
+    sandbox.chunk("verify").succeeds();
+    sandbox.write("b.img", b"other");
+    sandbox.chunk("make --release 2 --name a.img b.img").fails(12).says("choose another --version");
+    sandbox
+        .chunk("make --release 2 --version b --name a.img b.img")
+        .fails(12)
+        .says("release 2 is a.img@2.cidx");
+    sandbox.chunk("make --release 3 a.img b.img").fails(2).says("--release fits one image only");
+    sandbox.chunk("make --release 0 a.img").fails(2);
+}

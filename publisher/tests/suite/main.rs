@@ -12,6 +12,7 @@ mod images;
 mod inputs;
 mod labels;
 mod listing;
+mod lost;
 mod mending;
 mod model;
 #[path = "../../../chunker/tests/reference/mod.rs"]

@@ -21,6 +21,7 @@ pub(crate) fn wish(name: &str, label: Option<&str>) -> Wish {
     Wish {
         name: name.parse().unwrap(),
         label: label.map(|label| label.parse().unwrap()),
+        release: None,
         annotations: Annotations::default(),
     }
 }

@@ -1,18 +1,15 @@
 //! Real block devices and file systems in a file, by `losetup`, `mkfs.ext4`, `mount` and `perl`.
 
-use std::env;
-use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// The environment variable that makes it an error when a device or file system cannot be had.
-pub const REQUIRED: &str = "CHUNK_REQUIRE_SYSTEM_TESTS";
+use crate::system::{or_skip, run};
 
 /// A block device whose bytes are those of a file.
 #[derive(Debug)]
@@ -25,6 +22,15 @@ impl LoopDevice {
     pub fn attach(file: &Path) -> Option<Self> {
         or_skip(run("losetup", ["--find".as_ref(), "--show".as_ref(), file.as_os_str()]))
             .map(|path| Self { path: path.into() })
+    }
+
+    /// Makes a block device of the bytes in `part` of `file`, which must be whole pages.
+    pub fn attach_part(file: &Path, part: Range<u64>) -> Option<Self> {
+        let offset = format!("--offset={}", part.start);
+        let len = format!("--sizelimit={}", part.end - part.start);
+        let arguments =
+            ["--find".as_ref(), "--show".as_ref(), offset.as_ref(), len.as_ref(), file.as_os_str()];
+        or_skip(run("losetup", arguments)).map(|path| Self { path: path.into() })
     }
 
     /// The device node.
@@ -93,15 +99,7 @@ impl Disk {
 
     /// Turns the power on again: what the disk holds is mounted anew. No file on it may be open.
     pub fn restart(&mut self) -> io::Result<()> {
-        // A process that is being started by another test holds, until its program runs, whatever was open here.
-        let mut tries = 0;
-        while let Err(error) = run("umount", [self.root()]) {
-            tries += 1;
-            if tries == 100 {
-                return Err(error);
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        unmount(&self.root())?;
         self.is_mounted = false;
         self.mount()
     }
@@ -126,30 +124,59 @@ impl Drop for Disk {
     }
 }
 
-/// What could be had, if anything; says why a test is about to be skipped.
-fn or_skip<T>(wanted: io::Result<T>) -> Option<T> {
-    match wanted {
-        Ok(had) => Some(had),
-        Err(error) => {
-            assert!(env::var_os(REQUIRED).is_none(), "{REQUIRED} is set, but: {error}");
-            // Not by the macro, whose output is kept from whoever runs the tests.
-            let _ = writeln!(io::stderr(), "SKIPPED: {error} ({REQUIRED}=1 makes this a failure)");
-            None
+/// The ext4 file system of a block device, mounted until dropped.
+#[derive(Debug)]
+pub struct Mounted {
+    root: TempDir,
+    is_mounted: bool,
+}
+
+impl Mounted {
+    /// Makes a file system on `device`, empty and without blocks kept for root.
+    pub fn format(device: &Path) -> io::Result<()> {
+        let arguments = ["-q".as_ref(), "-F".as_ref(), "-m0".as_ref(), device.as_os_str()];
+        run("mkfs.ext4", arguments).map(drop)
+    }
+
+    /// Mounts the file system of `device`; its own journal is replayed first.
+    pub fn mount(device: &Path) -> io::Result<Self> {
+        let root = tempfile::tempdir()?;
+        run("mount", ["-t".as_ref(), "ext4".as_ref(), device.as_os_str(), root.path().as_os_str()])?;
+        Ok(Self { root, is_mounted: true })
+    }
+
+    /// Where it is mounted.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Unmounts it, and thereby writes all of it. No file on it may be open.
+    pub fn unmount(mut self) -> io::Result<()> {
+        unmount(self.root())?;
+        self.is_mounted = false;
+        Ok(())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if self.is_mounted {
+            // Lazily: files may still be open when a test panics.
+            let _ = run("umount", ["--lazy".as_ref(), self.root().as_os_str()]);
         }
     }
 }
 
-/// Runs a program; returns what it said.
-fn run<A: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = A>) -> io::Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| io::Error::new(error.kind(), format!("{program} cannot be run: {error}")))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    } else {
-        let why = String::from_utf8_lossy(&output.stderr);
-        Err(io::Error::other(format!("{program}: {}", why.trim())))
+/// Unmounts what is mounted at `root`, once nobody has a file of it open.
+fn unmount(root: &Path) -> io::Result<()> {
+    // A process that is being started by another test holds, until its program runs, whatever was open here.
+    let mut tries = 0;
+    while let Err(error) = run("umount", [root]) {
+        tries += 1;
+        if tries == 100 {
+            return Err(error);
+        }
+        thread::sleep(Duration::from_millis(20));
     }
+    Ok(())
 }

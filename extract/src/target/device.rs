@@ -1,0 +1,94 @@
+//! Block devices.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+
+use crate::seed::Window;
+use crate::target::{Media, Refusal, Share, Target, TargetError, guard};
+use crate::verified::Verified;
+
+/// Bytes zeroed at a time behind the image.
+const STEP: u64 = 64 << 20;
+
+/// A block device, held for ourselves alone.
+#[derive(Debug)]
+pub(crate) struct Device {
+    media: Media,
+    len: u64,
+    image_len: u64,
+    zero_tail: bool,
+}
+
+impl Device {
+    /// Opens the device at `path` for ourselves alone, if it is free and has room.
+    pub(crate) fn open(path: &Path, image_len: u64, zero_tail: bool) -> Result<Self, TargetError> {
+        let refused = |refusal| TargetError::Refused(path.to_owned(), refusal);
+        let flags = i32::try_from(OFlags::EXCL.bits()).expect("a flag fits");
+        let opened = File::options().read(true).write(true).custom_flags(flags).open(path);
+        let file = opened.map_err(|error| match error.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::BUSY.raw_os_error() => refused(guard::holder_of(path)),
+            _ => TargetError::Open(path.to_owned(), error),
+        })?;
+        let opens = |error| TargetError::Open(path.to_owned(), error);
+        let number = file.metadata().map_err(opens)?.rdev();
+        if guard::is_read_only(number) {
+            return Err(opens(io::ErrorKind::ReadOnlyFilesystem.into()));
+        }
+        // The size in a block device's metadata is 0; its end is where its size shows.
+        let len = (&file).seek(SeekFrom::End(0)).map_err(opens)?;
+        if len < image_len {
+            return Err(TargetError::Space { path: path.to_owned(), needed: image_len, available: len });
+        }
+        if let Some(mount) = guard::mounted_through(number) {
+            return Err(refused(Refusal::Mounted(mount)));
+        }
+        Ok(Self { media: Media::device(Arc::new(file)), len, image_len, zero_tail })
+    }
+}
+
+impl Target for Device {
+    fn content(&self) -> Option<Window> {
+        Window::of(Arc::clone(self.media.handle()), None).ok()
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        Some(Arc::clone(self.media.handle()))
+    }
+
+    fn put(&mut self, block: &Verified, shares: &[Share<'_>]) -> Result<u64, TargetError> {
+        self.media.put(block, shares)
+    }
+
+    fn flush(&mut self) -> Result<(), TargetError> {
+        self.media.flush()
+    }
+
+    /// Makes what lies behind the image zero, if that was asked for.
+    fn finish(&mut self) -> Result<(), TargetError> {
+        if !self.zero_tail || self.image_len == self.len {
+            return Ok(());
+        }
+        let zeros = vec![0; 1 << 20];
+        let mut at = self.image_len;
+        while at < self.len {
+            let fails = |error| TargetError::Write { at, error };
+            let aligned = at.is_multiple_of(1 << 20);
+            let end = if aligned { at + STEP } else { at.next_multiple_of(1 << 20) }.min(self.len);
+            if !aligned || self.media.zero_out(at..end).is_err() {
+                let mut part = at;
+                while part < end {
+                    let len = usize::try_from(end - part).map_or(zeros.len(), |left| left.min(zeros.len()));
+                    self.media.handle().write_all_at(&zeros[..len], part).map_err(fails)?;
+                    part += len as u64;
+                }
+            }
+            at = end;
+        }
+        self.media.flush()
+    }
+}

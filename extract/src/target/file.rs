@@ -1,0 +1,148 @@
+//! Regular files: a new one that takes its place when complete, or one that is updated where it lies.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::seed::Window;
+use crate::target::{Media, Refusal, Share, Target, TargetError, guard, open_private};
+use crate::verified::Verified;
+
+/// A file on its way to becoming the image.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    media: Media,
+    /// Where the image is to be.
+    path: PathBuf,
+    /// Where it is written, if that is elsewhere.
+    part: Option<PathBuf>,
+    image_len: u64,
+    had: u64,
+}
+
+impl Replacement {
+    /// Makes a file beside `path`, or goes on with the one that an earlier run has left.
+    pub(crate) fn beside(path: &Path, image_len: u64) -> Result<Self, TargetError> {
+        let part = part_of(path);
+        let file = open_locked(&part, open_private)?;
+        if let Ok(existing) = path.metadata() {
+            // Who replaces a file does not change who may read it.
+            let _ = file.set_permissions(existing.permissions());
+            let _ = std::os::unix::fs::fchown(&file, Some(existing.uid()), Some(existing.gid()));
+        }
+        Self::of(file, path.to_owned(), Some(part), image_len)
+    }
+
+    /// Updates the file at `path` itself.
+    pub(crate) fn within(path: &Path, image_len: u64) -> Result<Self, TargetError> {
+        let file = open_locked(path, |path| File::options().read(true).write(true).open(path))?;
+        guard::check_file(&file).map_err(|refusal| TargetError::Refused(path.to_owned(), refusal))?;
+        Self::of(file, path.to_owned(), None, image_len)
+    }
+
+    fn of(file: File, path: PathBuf, part: Option<PathBuf>, image_len: u64) -> Result<Self, TargetError> {
+        let opens = |error| TargetError::Open(path.clone(), error);
+        let had = file.metadata().map_err(opens)?.len();
+        if had < image_len {
+            file.set_len(image_len).map_err(|error| no_room(&path, image_len, error))?;
+        }
+        Ok(Self { media: Media::file(Arc::new(file), had == 0), path, part, image_len, had })
+    }
+
+    /// Refuses a file system without room for `needed` more bytes.
+    pub(crate) fn expect_room(&self, needed: u64) -> Result<(), TargetError> {
+        let file = self.media.handle();
+        let Ok(space) = rustix::fs::fstatvfs(&**file) else { return Ok(()) };
+        // What the file occupies already is written over.
+        let occupied = file.metadata().map_or(0, |metadata| metadata.blocks() * 512);
+        let available = space.f_bavail.saturating_mul(space.f_frsize).saturating_add(occupied);
+        if needed <= available {
+            return Ok(());
+        }
+        Err(TargetError::Space { path: self.path.clone(), needed, available })
+    }
+
+    /// Makes it as if the file had not been opened, as long as nothing was written to it.
+    pub(crate) fn discard(&self) {
+        match &self.part {
+            Some(part) if self.had == 0 => drop(std::fs::remove_file(part)),
+            _ if self.had < self.image_len => drop(self.media.handle().set_len(self.had)),
+            _ => {}
+        }
+    }
+}
+
+/// The file beside `path` in which a new image grows.
+pub(crate) fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+/// Opens `path` for ourselves alone. Whoever had it before may have renamed or removed what was opened.
+fn open_locked(path: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<File, TargetError> {
+    let opens = |error| TargetError::Open(path.to_owned(), error);
+    loop {
+        let file = open(path).map_err(opens)?;
+        lock(&file, path)?;
+        let opened = file.metadata().map_err(opens)?;
+        if path.metadata().is_ok_and(|there| there.dev() == opened.dev() && there.ino() == opened.ino()) {
+            return Ok(file);
+        }
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), TargetError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(TargetError::Refused(path.to_owned(), Refusal::Locked)),
+        // A file system without locks is no reason not to update it.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(TargetError::Open(path.to_owned(), error)),
+    }
+}
+
+fn no_room(path: &Path, needed: u64, error: io::Error) -> TargetError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
+            TargetError::Space { path: path.to_owned(), needed, available: 0 }
+        }
+        _ => TargetError::Open(path.to_owned(), error),
+    }
+}
+
+impl Target for Replacement {
+    fn content(&self) -> Option<Window> {
+        if self.had == 0 { None } else { Window::of(Arc::clone(self.media.handle()), Some(0..self.had)).ok() }
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        Some(Arc::clone(self.media.handle()))
+    }
+
+    fn put(&mut self, block: &Verified, shares: &[Share<'_>]) -> Result<u64, TargetError> {
+        self.media.put(block, shares)
+    }
+
+    fn flush(&mut self) -> Result<(), TargetError> {
+        self.media.flush()
+    }
+
+    fn finish(&mut self) -> Result<(), TargetError> {
+        let file = self.media.handle();
+        if file.metadata().map_err(TargetError::Flush)?.len() != self.image_len {
+            file.set_len(self.image_len).map_err(TargetError::Flush)?;
+            file.sync_all().map_err(TargetError::Flush)?;
+        }
+        let Some(part) = &self.part else { return Ok(()) };
+        let renames = |error| TargetError::Rename(self.path.clone(), error);
+        std::fs::rename(part, &self.path).map_err(renames)?;
+        let directory = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(renames)
+    }
+}

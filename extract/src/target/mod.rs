@@ -1,0 +1,168 @@
+//! Where the image goes.
+//!
+//! A target takes [`Verified`] blocks and nothing else. Success means that the medium has confirmed them.
+
+mod device;
+mod file;
+pub(crate) mod guard;
+mod ioctl;
+mod media;
+mod pipe;
+
+pub(crate) use device::Device;
+pub(crate) use file::{Replacement, part_of};
+pub use guard::Refusal;
+pub(crate) use media::Media;
+pub(crate) use pipe::Pipe;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::seed::Window;
+use crate::verified::Verified;
+
+/// Where the image is to go.
+pub enum Destination {
+    /// A file or a block device.
+    Path {
+        /// Where.
+        path: PathBuf,
+        /// What may happen to a file that is there already.
+        existing: Existing,
+    },
+    /// A pipe or anything else that takes bytes in order.
+    Stream(Box<dyn io::Write + Send>),
+}
+
+impl std::fmt::Debug for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path { path, existing } => {
+                f.debug_struct("Path").field("path", path).field("existing", existing).finish()
+            }
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// What may happen to a regular file that is in the place of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Nothing, unless it is the image already.
+    Keep,
+    /// The new image takes its place when it is complete; until then there is room for both.
+    Replace,
+    /// It becomes the new image where it lies.
+    Update,
+}
+
+/// Why nothing could be written, or not all.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// The target must not be written to.
+    Refused(PathBuf, Refusal),
+    /// It cannot be opened or made.
+    Open(PathBuf, io::Error),
+    /// It has no room for the image.
+    Space {
+        /// The target.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes there.
+        available: u64,
+    },
+    /// Writing failed.
+    Write {
+        /// Where in the target.
+        at: u64,
+        /// Why.
+        error: io::Error,
+    },
+    /// The medium does not confirm what was written.
+    Flush(io::Error),
+    /// What is read back is not what was written.
+    ReadBack {
+        /// Where in the target.
+        at: u64,
+        /// Why, if it could not be read at all.
+        error: Option<io::Error>,
+    },
+    /// The finished file cannot be put in its place.
+    Rename(PathBuf, io::Error),
+}
+
+impl std::fmt::Display for TargetError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(path, refusal) => write!(f, "{} {refusal}", path.display()),
+            Self::Open(path, _) => write!(f, "{} cannot be opened for writing", path.display()),
+            Self::Space { path, needed, available } => {
+                write!(f, "{} has room for {available} bytes of {needed}", path.display())
+            }
+            Self::Write { at, .. } => write!(f, "the target cannot be written at byte {at}"),
+            Self::Flush(_) => {
+                f.write_str("the target does not confirm what was written; nothing of it is certain")
+            }
+            Self::ReadBack { at, .. } => {
+                write!(f, "byte {at} and following read back otherwise than written")
+            }
+            Self::Rename(path, _) => write!(f, "the finished image cannot be renamed to {}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for TargetError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Open(_, cause) | Self::Rename(_, cause) | Self::Flush(cause) => Some(cause),
+            Self::Write { error, .. } => Some(error),
+            Self::ReadBack { error, .. } => error.as_ref().map(|error| error as _),
+            _ => None,
+        }
+    }
+}
+
+/// Bytes that a file system may share instead of writing them.
+#[derive(Debug)]
+pub(crate) struct Share<'a> {
+    /// A regular file.
+    pub file: &'a File,
+    /// Where in it the bytes lie.
+    pub offset: u64,
+    /// Where in the image they belong.
+    pub image: std::ops::Range<u64>,
+}
+
+/// An open target.
+pub(crate) trait Target: Send {
+    /// What it holds already, to be read.
+    fn content(&self) -> Option<Window>;
+
+    /// The file to read what was written from; none if that is impossible.
+    fn file(&self) -> Option<Arc<File>>;
+
+    /// Writes a block. Returns how many bytes had to be written.
+    fn put(&mut self, block: &Verified, shares: &[Share<'_>]) -> Result<u64, TargetError>;
+
+    /// Waits until the medium has everything written so far.
+    fn flush(&mut self) -> Result<(), TargetError>;
+
+    /// Puts the complete image, which the medium has, in its place.
+    fn finish(&mut self) -> Result<(), TargetError>;
+}
+
+/// Opens a file beside a target for reading and writing, making it if need be, and never through a link.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("a flag fits");
+    let file =
+        File::options().read(true).write(true).create(true).truncate(false).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok(file)
+}

@@ -212,23 +212,24 @@ impl Recipe {
         if hashes.next().is_some() { Err(IndexError::Blocks) } else { Ok(said) }
     }
 
-    /// The map of the leaf that holds image byte `offset` is read from the store, and the entries with it.
+    /// The entries of the leaf that holds image byte `offset`, with their locations, and the bytes of its map if
+    /// that had to be read from the store.
     pub(crate) fn entries_with_map(
         &self,
         source: &dyn Source,
         object: &str,
         offset: u64,
-    ) -> Result<Vec<Placed>, IndexError> {
+    ) -> Result<(Vec<Placed>, u64), IndexError> {
         let number = self.leaves.partition_point(|leaf| leaf.node.image().end <= offset);
         let leaf = &self.leaves[number];
         if leaf.has_map {
-            return Ok(self.leaf(leaf).collect());
+            return Ok((self.leaf(leaf).collect(), 0));
         }
         let mut bytes = Vec::new();
         source.read(object, leaf.node.map(), &mut bytes)?;
         let list = self.list(leaf);
         let locations = self.head.decode_map(&leaf.node, &list, &bytes)?;
-        Ok(place(leaf.node.image().start, &list, locations).collect())
+        Ok((place(leaf.node.image().start, &list, locations).collect(), bytes.len() as u64))
     }
 
     fn list(&self, leaf: &Leaf) -> LeafList {

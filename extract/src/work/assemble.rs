@@ -1,10 +1,9 @@
 //! Putting a block together from wherever its bytes are, and finding out which of them were wrong.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use chunk_chunker::Name;
-use chunk_index::{Placed, ShortName};
+use chunk_index::{Location, Placed, ShortName};
 use chunk_store::Decoder;
 
 use crate::ReadError;
@@ -23,12 +22,23 @@ pub(super) struct Assembler<'w, 'a> {
     decoder: Decoder,
     /// Bytes that had to be fetched beyond the plan.
     late: u64,
+    /// The last frame fetched beyond the plan: mostly the next chunk lies in it, too.
+    aside: Option<Aside>,
+}
+
+/// A frame that was asked for after `doubt` wrong answers.
+struct Aside {
+    pack: u32,
+    offset: u32,
+    doubt: u32,
+    /// Nothing if the answer was wrong, too.
+    plain: Option<Vec<u8>>,
 }
 
 impl<'w, 'a> Assembler<'w, 'a> {
     pub(super) fn new(shared: &'w Shared<'a>, line: &'w Line) -> Result<Self, ExtractError> {
         let decoder = Decoder::new().map_err(ReadError::Decoder)?;
-        Ok(Self { shared, line, decoder, late: 0 })
+        Ok(Self { shared, line, decoder, late: 0, aside: None })
     }
 
     /// The block of `position`, and what had to be fetched for it beyond the plan. `None` if the work has ended.
@@ -187,10 +197,14 @@ impl<'w, 'a> Assembler<'w, 'a> {
         let mut first_error = None;
         let mut at = block.start;
         while at < block.end {
-            let leaf = shared.recipe.entries_with_map(shared.source, shared.object, at)?;
+            let (leaf, fetched) = shared.recipe.entries_with_map(shared.source, shared.object, at)?;
+            self.late += fetched;
             for placed in leaf.iter().filter(|placed| placed.image.end > at && placed.image.start < block.end)
             {
                 let outcome = self.replace_chunk(placed, block, buffer, all, doubt);
+                if let Err(ExtractError::Store(ReadError::Fetch(_))) = outcome {
+                    return outcome;
+                }
                 first_error = first_error.or(outcome.err());
             }
             at = leaf.last().map_or(block.end, |placed| placed.image.end);
@@ -215,34 +229,42 @@ impl<'w, 'a> Assembler<'w, 'a> {
             }
             return Ok(());
         };
-        let mut plain = None;
         for (image, before) in run.pieces(block) {
             let part = within(block, &image);
             let whole = len64(&image) == chunk_len;
             if !all && whole && ShortName::of(&Name::of(&buffer[part.clone()])) == placed.entry.short {
                 continue;
             }
-            if plain.is_none() {
-                self.late += u64::from(location.frame.stored_len);
-                plain = Some(self.wanted_chunk(placed, doubt)?);
-            }
-            copy(plain.as_ref().expect("fetched above"), before, &mut buffer[part]);
+            let Some(chunk) = self.chunk_aside(placed, &location, doubt)? else { return Ok(()) };
+            copy(chunk, before, &mut buffer[part]);
         }
         Ok(())
     }
 
-    /// The bytes of a chunk, from the store.
-    fn wanted_chunk(&mut self, placed: &Placed, doubt: u32) -> Result<Arc<Vec<u8>>, ExtractError> {
-        let location = placed.location.expect("the caller has one");
-        let frames = &self.shared.frames;
-        let plain = frames.aside(location.pack, &location.frame, doubt, &mut self.decoder)?;
+    /// The bytes of a chunk, from the store; nothing if its frame has just turned out wrong.
+    fn chunk_aside(
+        &mut self,
+        placed: &Placed,
+        location: &Location,
+        doubt: u32,
+    ) -> Result<Option<&[u8]>, ExtractError> {
+        let (frames, frame) = (&self.shared.frames, &location.frame);
+        let wanted = (location.pack, frame.offset, doubt);
+        if self.aside.as_ref().is_none_or(|aside| (aside.pack, aside.offset, aside.doubt) != wanted) {
+            self.late += u64::from(frame.stored_len);
+            let (pack, offset, doubt) = wanted;
+            self.aside = Some(Aside { pack, offset, doubt, plain: None });
+            let plain = frames.aside(pack, frame, doubt, &mut self.decoder)?;
+            self.aside = Some(Aside { pack, offset, doubt, plain: Some(plain) });
+        }
+        let Some(plain) = self.aside.as_ref().and_then(|aside| aside.plain.as_ref()) else { return Ok(None) };
         let chunk = &plain[location.first as usize..][..placed.entry.len as usize];
         if ShortName::of(&Name::of(chunk)) != placed.entry.short {
-            let range = u64::from(location.frame.offset)..location.frame.end();
+            let range = u64::from(frame.offset)..frame.end();
             let object = frames.object(location.pack);
             return Err(ReadError::Chunk { object, range, image: placed.image.clone() }.into());
         }
-        Ok(Arc::new(chunk.to_vec()))
+        Ok(Some(chunk))
     }
 }
 

@@ -44,24 +44,24 @@ impl Job<'_> {
             }
             return Ok(self.report(&prepared, 0, 0));
         }
-        let target = opened.target();
-        let (content, rereads) = (target.content(), target.file().is_some());
-        let mut prepared = self.prepare(index, content, rereads)?;
+        let mut prepared = match self.prepare_for(index, &mut opened) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                if let Opened::File(file) = &opened {
+                    file.discard();
+                }
+                return Err(error);
+            }
+        };
         let path = self.path();
         let in_place = prepared.in_place;
-        if let Opened::File(file) = &opened {
-            let totals = &prepared.plan.totals;
-            if let Err(error) = file.expect_room(totals.write - totals.zero) {
-                file.discard();
-                return Err(error.into());
-            }
-        }
         let nothing_to_do = prepared.plan.missing.is_empty();
         if let (Some(state), Some(path), false) = (&self.state, &path, nothing_to_do) {
             state.forget(path).map_err(ExtractError::State)?;
         }
         let journal = match prepared.journal.take() {
-            Some(path) if in_place => Some(Journal::open(&path).map_err(ExtractError::Journal)?),
+            // One that an earlier run has left is done with when this one is.
+            Some(path) if in_place || path.exists() => Some(Journal::open(&path).map_err(ExtractError::Journal)?),
             _ => None,
         };
         let saved = Saved::new(journal);
@@ -104,13 +104,18 @@ impl Job<'_> {
         let (content, rereads) = match &self.destination {
             Destination::Stream(_) => (None, false),
             Destination::Path { path, existing } => {
-                let part = part_of(path);
+                let (path, existing) = (path.clone(), *existing);
+                let part = part_of(&path);
                 let held = match existing {
-                    Existing::Replace if !is_device(path) => &part,
-                    _ if path.exists() => path,
+                    Existing::Replace if !is_device(&path) => &part,
+                    _ if path.exists() => &path,
                     _ => &part,
                 };
-                (Window::open(held, None).ok(), true)
+                let window = Window::open(held, None).ok().filter(|window| window.size() > 0);
+                if window.is_some() && (is_device(&path) || existing == Existing::Update) {
+                    self.expect_no_overlap(&path)?;
+                }
+                (window, true)
             }
         };
         self.add_replaced();
@@ -155,11 +160,12 @@ impl Job<'_> {
             if path.symlink_metadata().is_ok() {
                 return refused(Refusal::Kind);
             }
-            if path.starts_with("/dev") {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let parent = parent.unwrap_or(Path::new("."));
+            if path.starts_with("/dev") || parent.canonicalize().is_ok_and(|real| real.starts_with("/dev")) {
                 return refused(Refusal::Device);
             }
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            if !parent.unwrap_or(Path::new(".")).is_dir() {
+            if !parent.is_dir() {
                 return refused(Refusal::Parent);
             }
             return Ok(Opened::File(Replacement::beside(&path, image_len)?));
@@ -172,6 +178,7 @@ impl Job<'_> {
             return refused(Refusal::Kind);
         }
         match existing {
+            Existing::Keep if metadata.len() != image_len => refused(Refusal::Exists),
             Existing::Keep => Ok(Opened::Right(path)),
             Existing::Replace => {
                 self.add_replaced();
@@ -189,7 +196,8 @@ impl Job<'_> {
         let Destination::Path { path, existing: Existing::Replace } = &self.destination else { return };
         let Ok(window) = Window::open(path, None) else { return };
         if window.is_regular() {
-            let lists = self.state.as_ref().and_then(|state| state.lists(path));
+            let remembered = self.state.as_ref().and_then(|state| state.lists(path));
+            let lists = self.own_lists.take().or(remembered);
             let seed = Seed::window(path.display().to_string(), window);
             self.seeds.insert(0, SeedPart { seed, lists });
         }
@@ -216,6 +224,18 @@ impl Job<'_> {
         }
     }
 
+    /// Plans for a target, and makes sure that it has room.
+    fn prepare_for(&mut self, index: OpenIndex, opened: &mut Opened) -> Result<Prepared, ExtractError> {
+        let target = opened.target();
+        let (content, rereads) = (target.content(), target.file().is_some());
+        let prepared = self.prepare(index, content, rereads)?;
+        if let Opened::File(file) = opened {
+            let totals = &prepared.plan.totals;
+            file.expect_room(totals.write - totals.zero)?;
+        }
+        Ok(prepared)
+    }
+
     /// Finds out what is held, and plans.
     fn prepare(
         &mut self,
@@ -223,8 +243,9 @@ impl Job<'_> {
         content: Option<Window>,
         rereads: bool,
     ) -> Result<Prepared, ExtractError> {
+        let is_blank = rereads && content.is_none();
         let window = content.filter(|_| !self.options.ignore_target);
-        let mut survey = Survey::new(self.take_seeds(), window, rereads);
+        let mut survey = Survey::new(self.take_seeds(), window, rereads, is_blank);
         let started = Instant::now();
         let record = index.head().record();
         let blocks = Blocks::of_len(record.image_len());
@@ -237,7 +258,13 @@ impl Job<'_> {
         let path = self.path();
         survey.own_lists = self.own_lists.take();
         if let (Some(state), Some(path)) = (&self.state, &path) {
-            survey.own_lists = survey.own_lists.or_else(|| state.lists(path));
+            // What is remembered is said of the target, not of the new file that grows beside it.
+            let is_it = |window: &Window| {
+                Window::open(path, None).is_ok_and(|found| found.identity() == window.identity())
+            };
+            if survey.own_lists.is_none() && survey.window.as_ref().is_some_and(is_it) {
+                survey.own_lists = state.lists(path);
+            }
             survey.journal = state.journal(path);
         }
         let found = survey.content.as_ref().and_then(Content::blake3);
@@ -447,6 +474,8 @@ struct Survey {
     window: Option<Window>,
     /// Whether what is written can be read again.
     rereads: bool,
+    /// Whether the target was made just now and reads as zeros.
+    is_blank: bool,
     /// The number of the target among the seeds.
     own: u16,
     content: Option<Content>,
@@ -456,21 +485,21 @@ struct Survey {
 }
 
 impl Survey {
-    fn new(parts: Vec<SeedPart>, window: Option<Window>, rereads: bool) -> Self {
+    fn new(parts: Vec<SeedPart>, window: Option<Window>, rereads: bool, is_blank: bool) -> Self {
         let own = u16::try_from(parts.len()).expect("there are no more seeds than numbers");
         let (content, own_lists, journal, phases) = (None, None, None, Phases::default());
-        Self { parts, window, rereads, own, content, own_lists, journal, phases }
+        Self { parts, window, rereads, is_blank, own, content, own_lists, journal, phases }
     }
 
     fn own_seed(&self) -> Option<Seed> {
         self.window.as_ref().map(|window| Seed::window(OWN.to_owned(), window.clone()))
     }
 
-    /// Which blocks are right already. In a new file, holes are.
+    /// Which blocks are right already. In a new file, those of zeros are.
     fn kept(&self, said: &[Block]) -> Vec<bool> {
         match &self.content {
             Some(content) => content.kept(said),
-            None if self.rereads => said.iter().map(|said| *said == Block::Silent).collect(),
+            None if self.is_blank => said.iter().map(|said| *said == Block::Silent).collect(),
             None => vec![false; said.len()],
         }
     }

@@ -28,6 +28,8 @@ struct Inner {
 pub(crate) struct Journal {
     path: PathBuf,
     file: File,
+    /// What an earlier run has saved ends here; it is a seed as long as this run lasts.
+    start: u64,
     dirty: bool,
 }
 
@@ -35,7 +37,8 @@ impl Journal {
     /// Starts a journal at `path`, after what an earlier run may have left there.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = open_private(path)?;
-        Ok(Self { path: path.to_owned(), file, dirty: false })
+        let start = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), file, start, dirty: false })
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -54,7 +57,7 @@ impl Journal {
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        self.file.set_len(0)
+        self.file.set_len(self.start)
     }
 }
 
@@ -88,7 +91,7 @@ impl Saved {
         self.inner().journal.as_mut().map_or(Ok(()), Journal::sync)
     }
 
-    /// Forgets the journal's content: what it was needed for is durable elsewhere.
+    /// Forgets what this run has put into the journal: what that was needed for is durable elsewhere.
     pub(crate) fn settle(&self) -> io::Result<()> {
         let mut inner = self.inner();
         if !inner.for_block.is_empty() {

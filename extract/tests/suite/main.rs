@@ -1,0 +1,13 @@
+//! A whole extraction, as a program that uses this crate sees it: any image, from any seeds, to any target.
+//!
+//! Images are small and blocks are 1 MiB, so most have one to seven of them. Random tests print the number from
+//! which they can be repeated: `CHUNK_TEST_SEED=…`.
+
+#![expect(clippy::disallowed_methods, reason = "images and damage are plain files, written once")]
+
+mod counting;
+mod images;
+mod model;
+mod permutations;
+mod store;
+mod tries;

@@ -127,7 +127,7 @@ impl Drop for Disk {
 /// The ext4 file system of a block device, mounted until dropped.
 #[derive(Debug)]
 pub struct Mounted {
-    root: TempDir,
+    root: PathBuf,
     is_mounted: bool,
 }
 
@@ -138,16 +138,15 @@ impl Mounted {
         run("mkfs.ext4", arguments).map(drop)
     }
 
-    /// Mounts the file system of `device`; its own journal is replayed first.
-    pub fn mount(device: &Path) -> io::Result<Self> {
-        let root = tempfile::tempdir()?;
-        run("mount", ["-t".as_ref(), "ext4".as_ref(), device.as_os_str(), root.path().as_os_str()])?;
-        Ok(Self { root, is_mounted: true })
+    /// Mounts the file system of `device` at the directory `root`; its own journal is replayed first.
+    pub fn mount(device: &Path, root: &Path) -> io::Result<Self> {
+        run("mount", ["-t".as_ref(), "ext4".as_ref(), device.as_os_str(), root.as_os_str()])?;
+        Ok(Self { root: root.to_owned(), is_mounted: true })
     }
 
     /// Where it is mounted.
     pub fn root(&self) -> &Path {
-        self.root.path()
+        &self.root
     }
 
     /// Unmounts it, and thereby writes all of it. No file on it may be open.

@@ -190,6 +190,11 @@ impl Cut {
     pub fn after(count: usize) -> Self {
         Self { whole: count, reached: Vec::new() }
     }
+
+    /// Whether no request was under way.
+    pub fn is_quiet(&self) -> bool {
+        self.reached.is_empty()
+    }
 }
 
 /// The count of requests and the length of a sector of the log.

@@ -15,6 +15,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let patch = encode(&old, &new, Effort::new(level))?;
     println!("encoded {} to {} in {:.1?}, method {}", new.len(), patch.len(), start.elapsed(), patch[0]);
+    if let Ok(name) = std::env::var("SAVE") {
+        std::fs::write(name, &patch)?;
+    }
     let start = Instant::now();
     let mut decoder = Decoder::new(&patch, old.as_slice(), u64::try_from(new.len())?, &Limits::default())?;
     println!("opened in {:.1?}", start.elapsed());

@@ -17,7 +17,7 @@ pub(crate) struct Body {
     spans: [Bit; 32],
     recent: usize,
     /// Whether a byte of such a span differs: by place since the last that did.
-    bytes: [Bit; 64],
+    bytes: Vec<Bit>,
     different: Bytes,
     new: Bytes,
     /// Whether a prediction holds, by shape, source, and the last ones of the shape.
@@ -28,6 +28,7 @@ pub(crate) struct Body {
     /// The last bytes of the target, the last in the low bits, and the last difference.
     history: u32,
     difference: u8,
+    lastd: [u8; 256],
 }
 
 impl Body {
@@ -36,7 +37,7 @@ impl Body {
             predictor,
             spans: [Bit::default(); 32],
             recent: 0,
-            bytes: [Bit::default(); 64],
+            bytes: vec![Bit::default(); 1 << 19],
             different: Bytes::new(),
             new: Bytes::new(),
             holds: vec![Bit::default(); 5 * 5 * 4],
@@ -45,6 +46,7 @@ impl Body {
             corrections: Default::default(),
             history: 0,
             difference: 0,
+            lastd: [0; 256],
         }
     }
 
@@ -52,12 +54,7 @@ impl Body {
     pub(crate) fn inserted<C: Coder>(&mut self, coder: &mut C, target: &mut [u8]) {
         for byte in target {
             let last = self.history;
-            let contexts = [
-                last & 0xff,
-                1 << 24 | (last & 0xffff),
-                2 << 24 | (last & 0xff_ffff),
-                last.wrapping_mul(0x2c1b_3c6d),
-            ];
+            let contexts = [last & 0xff, 1 << 24 | (last & 0xffff), 2 << 24 | (last & 0xff_ffff)];
             *byte = self.new.code(coder, contexts, 0, *byte);
             self.push(*byte);
         }
@@ -123,26 +120,31 @@ impl Body {
             return;
         }
         let mut since = 0;
+        let mut prev = 0_usize;
         for (&old, new) in base.iter().zip(target) {
-            let differs = self.bytes[since].code(coder, old != *new);
+            let differs = self.bytes
+                [(since.min(1) + 2 * usize::from(since >= 16)) << 16 | prev << 8 | usize::from(old)]
+            .code(coder, old != *new);
             if differs {
                 let last = self.history;
                 let old = u32::from(old);
+                let [byte, ..] = old.to_le_bytes();
                 let contexts = [
                     u32::from(self.difference),
-                    1 << 24 | old,
                     2 << 24 | old << 8 | (last & 0xff),
-                    3 << 24 | (last & 0xffff),
+                    3 << 24 | old << 8 | u32::from(self.lastd[usize::from(byte)]),
                 ];
                 let [byte, ..] = old.to_le_bytes();
                 self.difference = self.different.code(coder, contexts, 0, new.wrapping_sub(byte));
                 *new = byte.wrapping_add(self.difference);
+                self.lastd[usize::from(byte)] = self.difference;
                 since = 16;
             } else {
                 *new = old;
-                since = (since + 1).min(63);
+                since = (since + 1).min(31);
             }
             self.push(*new);
+            prev = usize::from(old);
         }
     }
 

@@ -53,7 +53,7 @@ impl Bit {
     /// Says or hears `bit` and learns it.
     #[inline]
     pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, bit: bool) -> bool {
-        const LIMIT: u32 = 255;
+        const LIMIT: u32 = 30;
         let bit = coder.code(bit, self.chance());
         self.learn(bit, LIMIT);
         bit

@@ -1,11 +1,11 @@
 //! Bytes told from what stands near them: several contexts each have an opinion on every bit, and a mixer weighs the
 //! opinions by how right they were.
 
+use super::Coder;
 use super::logistic::{squash, stretch};
-use super::{Bit, Coder};
 
 /// Contexts that are mixed.
-pub(crate) const CONTEXTS: usize = 4;
+pub(crate) const CONTEXTS: usize = 3;
 
 /// Sets of weights that a caller can choose from.
 pub(crate) const SETS: usize = 3;
@@ -13,24 +13,21 @@ pub(crate) const SETS: usize = 3;
 /// Log2 of the groups of 16 slots for each context. Two contexts may meet in a group: that costs bits, nothing else.
 const GROUP_BITS: u32 = 14;
 
-/// Steps of a slot's chance are at least 1/(this + 1.5).
-const SLOT_LIMIT: u32 = 127;
-
 /// The weight that each context starts with, in 65536ths, and how fast weights move.
-const FIRST_WEIGHT: i32 = 22_938;
-const RATE: i32 = 10;
-const HIGHEST_WEIGHT: i32 = 1 << 20;
+const FIRST_WEIGHT: i32 = 28_000;
+const RATE: i32 = 14;
+const HIGHEST_WEIGHT: i32 = (1 << 20) - 1;
 
 /// A model of bytes in [`CONTEXTS`] contexts.
 pub(crate) struct Bytes {
-    slots: Vec<Bit>,
+    slots: Vec<Slot>,
     weights: Vec<[i32; CONTEXTS]>,
 }
 
 impl Bytes {
     pub(crate) fn new() -> Self {
         Self {
-            slots: vec![Bit::default(); (CONTEXTS << GROUP_BITS) << 4],
+            slots: vec![Slot::default(); (CONTEXTS << GROUP_BITS) << 4],
             weights: vec![[FIRST_WEIGHT; CONTEXTS]; SETS * 256],
         }
     }
@@ -64,19 +61,19 @@ impl Bytes {
     fn bit<C: Coder>(&mut self, coder: &mut C, slots: [usize; CONTEXTS], weights: usize, bit: bool) -> bool {
         let opinions = slots.map(|slot| stretch(self.slots[slot].chance()));
         let weights = &mut self.weights[weights];
-        let sum: i64 = opinions
-            .iter()
-            .zip(&*weights)
-            .map(|(&opinion, &weight)| i64::from(opinion) * i64::from(weight))
-            .sum();
-        let chance = squash(sum >> 16);
+        let mut sum = 0_i32;
+        for (opinion, weight) in opinions.iter().zip(&*weights) {
+            sum = sum.wrapping_add(opinion.wrapping_mul(*weight) >> 8);
+        }
+        let chance = squash(sum >> 8);
         let bit = coder.code(bit, chance.cast_unsigned());
-        let error = ((i32::from(bit) << 12) - chance) * RATE;
+        let error = ((i32::from(bit) << 12).wrapping_sub(chance)).wrapping_mul(RATE);
         for (weight, opinion) in weights.iter_mut().zip(opinions) {
-            *weight = (*weight + ((opinion * error + 0x8000) >> 16)).clamp(-HIGHEST_WEIGHT, HIGHEST_WEIGHT);
+            let moved = weight.wrapping_add(opinion.wrapping_mul(error).wrapping_add(0x8000) >> 16);
+            *weight = moved.clamp(-HIGHEST_WEIGHT, HIGHEST_WEIGHT);
         }
         for slot in slots {
-            self.slots[slot].learn(bit, SLOT_LIMIT);
+            self.slots[slot].learn(bit);
         }
         bit
     }
@@ -92,4 +89,41 @@ fn groups(contexts: [u32; CONTEXTS], node: u32) -> [usize; CONTEXTS] {
         number += 1;
         group << 4
     })
+}
+
+/// The chance of a one in one context: 12 bits of chance, and in the low 4 bits how often it was seen.
+#[derive(Clone, Copy, Debug)]
+struct Slot(u16);
+
+/// How far a chance moves, in 4096ths of the error, by how often the slot was seen.
+const STEPS: [i32; 16] = {
+    let mut steps = [0; 16];
+    let mut seen = 0;
+    while seen < 16 {
+        steps[seen as usize] = 8192 / (2 * seen + 3);
+        seen += 1;
+    }
+    steps
+};
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self(1 << 15)
+    }
+}
+
+impl Slot {
+    #[inline]
+    fn chance(self) -> u32 {
+        u32::from(self.0 >> 4)
+    }
+
+    #[inline]
+    fn learn(&mut self, bit: bool) {
+        let seen = self.0 & 15;
+        let chance = i32::from(self.0 >> 4);
+        let error = (i32::from(bit) << 12) - i32::from(bit) - chance;
+        let chance = chance + ((error * STEPS[usize::from(seen)]) >> 12);
+        self.0 = ((chance << 4) as u16) | (seen + u16::from(seen < 15));
+    }
 }

@@ -35,8 +35,8 @@ const STRETCHED: [i32; 4096] = {
 
 /// The chance in 4096ths (1–4095) whose logit is `logit` / 256; what lies outside ±2047 counts as that.
 #[inline]
-pub(super) fn squash(logit: i64) -> i32 {
-    let at = logit.clamp(-i64::from(REACH), i64::from(REACH)) + 2048;
+pub(super) fn squash(logit: i32) -> i32 {
+    let at = logit.clamp(-REACH, REACH) + 2048;
     SQUASHED[at as usize]
 }
 

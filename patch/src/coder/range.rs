@@ -117,14 +117,12 @@ impl<'a> RangeReader<'a> {
 impl Coder for RangeReader<'_> {
     #[inline]
     fn code(&mut self, _: bool, chance: u32) -> bool {
-        let bound = (self.range >> 12) * chance;
+        let bound = (self.range >> 12).wrapping_mul(chance);
         let bit = self.code < bound;
-        if bit {
-            self.range = bound;
-        } else {
-            self.code -= bound;
-            self.range -= bound;
-        }
+        // No branch: which way it goes is what nobody can foretell.
+        let one = u32::from(bit).wrapping_neg();
+        self.range = (bound & one) | (self.range.wrapping_sub(bound) & !one);
+        self.code = self.code.wrapping_sub(bound & !one);
         while self.range < NARROW {
             self.range <<= 8;
             self.shift();

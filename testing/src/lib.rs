@@ -5,11 +5,14 @@
 //! device whose power can be cut afterwards, at any write, and [`BadDisk`] one with bad sectors. All but the first
 //! need root and the kernel's help. Where that is missing they say so and are none, unless [`REQUIRED`] is set in
 //! the environment: then they panic. [`Numbers`] are for tests that leave something to chance.
+//!
+//! [`http`] is a web server that does what web servers do.
 
 mod bad_sectors;
 mod disk;
 mod export;
 mod faulty;
+pub mod http;
 mod numbers;
 mod system;
 mod write_log;

@@ -2,14 +2,18 @@
 //!
 //! A [`Source`] reads ranges of objects by their path relative to the index: `packs/….pack` beside it. What the
 //! bytes mean is nobody's business here; they are believed only after their hash has been checked above.
-//! [`join`] decides which ranges are worth one request together.
+//! [`HttpSource`] reads from web servers, with all that these are known to do. [`join`] decides which ranges are worth one request together.
 
 mod directory;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 mod join;
 
 pub use directory::DirectorySource;
-pub use error::{FetchError, FetchErrorKind};
+pub use error::{FetchError, FetchErrorKind, RedirectRefused, Trouble, WrongAnswer};
+#[cfg(feature = "http")]
+pub use http::HttpSource;
 pub use join::{Request, join};
 
 use std::ops::Range;

@@ -1,0 +1,173 @@
+//! How many requests a host is sent at once.
+//!
+//! Nobody knows what a path bears, so it is found out: one request more is tried as long as more bytes come in
+//! the same time, and taken back when they do not; half as many after the host or the path has pushed back.
+
+use std::time::{Duration, Instant};
+
+/// Rounds without a try after one that has brought nothing.
+const HELD_ROUNDS: u32 = 8;
+/// Failures this close to each other have one cause.
+const ONE_CAUSE: Duration = Duration::from_millis(250);
+
+/// The number of requests to have on the way, and what is known about it.
+#[derive(Debug)]
+pub(crate) struct Window {
+    limit: usize,
+    most: usize,
+    round: Round,
+    /// Bytes a second in the round before, if it was full.
+    before: Option<u64>,
+    /// Whether this round has one request more than the one before.
+    has_grown: bool,
+    /// Rounds to wait before the next try.
+    held: u32,
+    pushed_back_at: Option<Instant>,
+}
+
+/// As many requests as are allowed at once.
+#[derive(Debug)]
+struct Round {
+    since: Instant,
+    requests: usize,
+    bytes: u64,
+    /// Whether each request found the window full: only then does its size matter.
+    is_full: bool,
+}
+
+impl Round {
+    fn new(since: Instant) -> Self {
+        Self { since, requests: 0, bytes: 0, is_full: true }
+    }
+}
+
+impl Window {
+    pub(crate) fn new(start: usize, most: usize, now: Instant) -> Self {
+        let most = most.max(1);
+        Self {
+            limit: start.clamp(1, most),
+            most,
+            round: Round::new(now),
+            before: None,
+            has_grown: false,
+            held: 0,
+            pushed_back_at: None,
+        }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// A request has brought `bytes`; `is_full` says whether there were as many requests as may be.
+    pub(crate) fn completed(&mut self, bytes: u64, is_full: bool, now: Instant) {
+        self.round.requests += 1;
+        self.round.bytes = self.round.bytes.saturating_add(bytes);
+        self.round.is_full &= is_full;
+        if self.round.requests >= self.limit {
+            let round = std::mem::replace(&mut self.round, Round::new(now));
+            self.end_round(&round, now);
+        }
+    }
+
+    fn end_round(&mut self, round: &Round, now: Instant) {
+        if !round.is_full {
+            self.before = None;
+            return;
+        }
+        let micros = u64::try_from(now.duration_since(round.since).as_micros()).unwrap_or(u64::MAX).max(1);
+        let rate = round.bytes.saturating_mul(1_000_000) / micros;
+        let is_better = self.before.is_none_or(|before| rate > before.saturating_add(before / 20));
+        let had_grown = std::mem::take(&mut self.has_grown);
+        self.before = Some(rate);
+        if had_grown && !is_better {
+            self.limit = self.limit.saturating_sub(1).max(1);
+            self.held = HELD_ROUNDS;
+        } else if self.held > 0 {
+            self.held -= 1;
+        } else if self.limit < self.most {
+            self.limit += 1;
+            self.has_grown = true;
+        }
+    }
+
+    /// The host was too busy, or the path broke.
+    pub(crate) fn pushed_back(&mut self, now: Instant) {
+        if self.pushed_back_at.is_some_and(|at| now.duration_since(at) < ONE_CAUSE) {
+            return;
+        }
+        self.pushed_back_at = Some(now);
+        self.limit = (self.limit / 2).max(1);
+        self.round = Round::new(now);
+        self.before = None;
+        self.has_grown = false;
+        self.held = HELD_ROUNDS;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: u64 = 1 << 20;
+
+    /// Runs rounds over a path that gains from up to `useful` requests at once.
+    fn run(window: &mut Window, rounds: usize, useful: usize, now: &mut Instant) {
+        for _ in 0..rounds {
+            let at_once = window.limit();
+            // All end together, after a time that grows once there are more than are useful.
+            let micros = 50_000 * at_once.max(useful) / useful;
+            *now += Duration::from_micros(u64::try_from(micros).expect("short"));
+            for _ in 0..at_once {
+                window.completed(BYTES, true, *now);
+            }
+        }
+    }
+
+    #[test]
+    fn the_window_grows_as_long_as_it_helps() {
+        let mut now = Instant::now();
+        let mut window = Window::new(4, 16, now);
+        run(&mut window, 40, 10, &mut now);
+        assert!((9..=11).contains(&window.limit()), "{}", window.limit());
+        let mut window = Window::new(4, 16, now);
+        run(&mut window, 40, 100, &mut now);
+        assert_eq!(window.limit(), 16);
+    }
+
+    #[test]
+    fn a_window_that_is_not_full_stays() {
+        let mut now = Instant::now();
+        let mut window = Window::new(4, 16, now);
+        for _ in 0..100 {
+            now += Duration::from_millis(10);
+            window.completed(BYTES, false, now);
+        }
+        assert_eq!(window.limit(), 4);
+    }
+
+    #[test]
+    fn push_back_halves_the_window_once_for_one_cause_and_never_closes_it() {
+        let start = Instant::now();
+        let mut window = Window::new(4, 16, start);
+        for after in [0, 10, 20] {
+            window.pushed_back(start + Duration::from_millis(after));
+        }
+        assert_eq!(window.limit(), 2);
+        for after in 1..10 {
+            window.pushed_back(start + Duration::from_secs(after));
+        }
+        assert_eq!(window.limit(), 1);
+    }
+
+    #[test]
+    fn after_push_back_growth_starts_again_later() {
+        let mut now = Instant::now();
+        let mut window = Window::new(8, 16, now);
+        window.pushed_back(now);
+        run(&mut window, 8, 100, &mut now);
+        assert_eq!(window.limit(), 4);
+        run(&mut window, 5, 100, &mut now);
+        assert!(window.limit() > 4);
+    }
+}

@@ -12,6 +12,9 @@ use chunk_index::Block;
 use crate::job::{ExtractError, Observer, Progress};
 use crate::seed::Window;
 
+/// Holes, in blocks, that are hashed to know the BLAKE3 of an image: a second's work.
+const MANY_HOLES: usize = 4096;
+
 /// What a block of the target holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
@@ -76,8 +79,7 @@ impl Content {
             (Held::Hole, Block::Silent) => true,
             (Held::Hole, Block::Hash(hash)) => {
                 let range = self.blocks.range(number);
-                let len = usize::try_from(range.end - range.start).expect("a block is in memory");
-                self.blocks.hash(number, &zeros[..len]) == *hash
+                self.blocks.hash(number, &zeros[..len(&range)]) == *hash
             }
             (Held::Bytes { zero, .. }, Block::Silent) => *zero,
             (Held::Bytes { hash, .. }, Block::Hash(said)) => hash == said,
@@ -85,15 +87,26 @@ impl Content {
         (0..).zip(self.held.iter().zip(said)).map(right).collect()
     }
 
-    /// The BLAKE3 of the image, if that is known without hashing holes.
+    /// The BLAKE3 of the image, if all of it could be read and it has not too many holes to hash.
     pub(crate) fn blake3(&self) -> Option<[u8; 32]> {
+        let holes = self.held.iter().filter(|held| **held == Held::Hole).count();
+        if holes > MANY_HOLES || self.held.contains(&Held::Nothing) {
+            return None;
+        }
+        let zeros = vec![0; BLOCK];
         let mut tree = BlockTree::new();
-        for held in &self.held {
-            let Held::Bytes { hash, .. } = held else { return None };
-            tree.push(*hash);
+        for (number, held) in (0..).zip(&self.held) {
+            tree.push(match held {
+                Held::Bytes { hash, .. } => *hash,
+                _ => self.blocks.hash(number, &zeros[..len(&self.blocks.range(number))]),
+            });
         }
         Some(tree.finish())
     }
+}
+
+fn len(block: &Range<u64>) -> usize {
+    usize::try_from(block.end - block.start).expect("a block is in memory")
 }
 
 fn total(blocks: Blocks) -> u64 {
@@ -109,7 +122,7 @@ fn block(window: &Window, extents: &[Range<u64>], blocks: Blocks, number: u64, b
     if extents.get(first).is_none_or(|extent| extent.start >= range.end) {
         return Held::Hole;
     }
-    buffer.resize(usize::try_from(range.end - range.start).expect("a block is in memory"), 0);
+    buffer.resize(len(&range), 0);
     match window.read(range.start, buffer) {
         Ok(()) => Held::Bytes { hash: blocks.hash(number, buffer), zero: is_zero(buffer) },
         Err(_) => Held::Nothing,

@@ -5,6 +5,9 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use chunk_chunker::image::{BlockHash, Blocks};
 use chunk_fetch::{Source, join};
@@ -17,7 +20,9 @@ const FRONT: u64 = 1 << 14;
 /// Largest head that is fetched: that of an image of 2^48 bytes has less.
 const LARGEST_HEAD: u64 = 1 << 28;
 /// Gap between two parts of an index that is fetched rather than asked around.
-const GAP: u64 = 1 << 11;
+const GAP: u64 = 1 << 12;
+/// Requests for parts of an index at a time: none of them needs what another brings.
+const AT_A_TIME: usize = 8;
 /// Longest single request for a part of an index.
 const LONGEST: u64 = 1 << 22;
 
@@ -311,15 +316,28 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// Reads `ranges`, which ascend, into their places in `file`.
     fn read(&mut self, ranges: &[Range<u64>], file: &mut [u8]) -> Result<(), IndexError> {
-        let mut buffer = Vec::new();
         let missing = ranges.iter().filter(|range| range.end > self.there).cloned();
-        for request in join(missing, GAP, LONGEST) {
-            self.source.read(self.object, request.range.clone(), &mut buffer)?;
-            self.fetched.bytes += buffer.len() as u64;
-            self.fetched.requests += 1;
-            // The head was checked against the file's length, and every part against the head.
-            file[in_memory(request.range.start)..in_memory(request.range.end)].copy_from_slice(&buffer);
-        }
+        let requests = join(missing, GAP, LONGEST);
+        let next = AtomicUsize::new(0);
+        let file = Mutex::new(file);
+        let read_some = || -> Result<(), IndexError> {
+            let mut buffer = Vec::new();
+            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let read = self.source.read(self.object, request.range.clone(), &mut buffer);
+                read.inspect_err(|_| next.store(requests.len(), Ordering::Relaxed))?;
+                // The head was checked against the file's length, and every part against the head.
+                let place = in_memory(request.range.start)..in_memory(request.range.end);
+                file.lock().expect("copying does not panic")[place].copy_from_slice(&buffer);
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..AT_A_TIME.min(requests.len())).map(|_| scope.spawn(read_some)).collect();
+            threads.into_iter().try_for_each(|thread| thread.join().expect("reading does not panic"))
+        })?;
+        self.fetched.bytes += requests.iter().map(|request| request.range.end - request.range.start).sum::<u64>();
+        self.fetched.requests += requests.len() as u64;
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { frames: 12 << 20, saved: 12 << 20, gap: 16 << 10, longest: 2 << 20 }
+        Self { frames: 12 << 20, saved: 12 << 20, gap: 16 << 10, longest: 1 << 20 }
     }
 }
 

@@ -10,6 +10,7 @@ mod alias;
 mod content;
 mod error;
 mod held;
+mod image;
 mod job;
 mod need;
 mod places;
@@ -20,12 +21,14 @@ mod run;
 mod saved;
 mod seed;
 mod state;
+mod survey;
 mod target;
 mod verified;
 mod work;
 
 pub use alias::{Relation, relation};
 pub use error::{IndexError, ReadError};
+pub use image::Image;
 pub use job::{
     Expected, ExtractError, Job, Notice, Observer, Options, Phases, Progress, Report, SeedPart, Silent,
     Verify, Version,

@@ -1,0 +1,243 @@
+//! Finding out what the device holds, before anything is decided.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use chunk_chunker::image::{BLOCK, Blocks};
+use chunk_index::{Block, Head, LeafList, Placed};
+
+use crate::content::Content;
+use crate::held::Holdings;
+use crate::job::{ExtractError, Job, Phases, Progress, SeedPart, Verify};
+use crate::places::{Places, Wanted};
+use crate::recipe::{Front, Recipe};
+use crate::seed::{Seed, Window};
+
+/// What reports call the target as a seed.
+const OWN: &str = "target";
+
+/// An index, or as much of it as is there.
+pub(crate) enum OpenIndex {
+    Whole(Box<Recipe>),
+    Front(Box<Front>, String),
+}
+
+impl OpenIndex {
+    pub(crate) fn head(&self) -> &Head {
+        match self {
+            Self::Whole(recipe) => recipe.head(),
+            Self::Front(front, _) => front.head(),
+        }
+    }
+}
+
+/// What came of looking.
+pub(crate) enum Surveyed {
+    /// The target is the image already.
+    Right(Survey, Box<Front>),
+    /// There is something to do.
+    Wrong(Box<Known>),
+}
+
+/// What is held, and what is wanted.
+pub(crate) struct Known {
+    pub(crate) survey: Survey,
+    pub(crate) recipe: Recipe,
+    pub(crate) object: String,
+    pub(crate) places: Places,
+}
+
+/// What is found out about the device, bit by bit.
+pub(crate) struct Survey {
+    pub(crate) parts: Vec<SeedPart>,
+    /// What the target holds.
+    pub(crate) window: Option<Window>,
+    /// Whether what is written can be read again.
+    pub(crate) rereads: bool,
+    /// Whether the target was made just now and reads as zeros.
+    is_blank: bool,
+    /// The number of the target among the seeds.
+    pub(crate) own: u16,
+    content: Option<Content>,
+    own_lists: Option<Vec<LeafList>>,
+    pub(crate) journal: Option<PathBuf>,
+    pub(crate) phases: Phases,
+}
+
+impl Survey {
+    fn new(parts: Vec<SeedPart>, window: Option<Window>, rereads: bool, is_blank: bool) -> Self {
+        let own = u16::try_from(parts.len()).expect("there are no more seeds than numbers");
+        let (content, own_lists, journal, phases) = (None, None, None, Phases::default());
+        Self { parts, window, rereads, is_blank, own, content, own_lists, journal, phases }
+    }
+
+    pub(crate) fn own_seed(&self) -> Option<Seed> {
+        self.window.as_ref().map(|window| Seed::window(OWN.to_owned(), window.clone()))
+    }
+
+    /// Which blocks are right already. In a new file, those of zeros are.
+    pub(crate) fn kept(&self, said: &[Block]) -> Vec<bool> {
+        match &self.content {
+            Some(content) => content.kept(said),
+            None if self.is_blank => said.iter().map(|said| *said == Block::Silent).collect(),
+            None => vec![false; said.len()],
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Finds out what is held.
+    pub(crate) fn survey(
+        &mut self,
+        index: OpenIndex,
+        content: Option<Window>,
+        rereads: bool,
+    ) -> Result<Surveyed, ExtractError> {
+        let is_blank = rereads && content.is_none();
+        let window = content.filter(|_| !self.options.ignore_target);
+        let mut survey = Survey::new(self.take_seeds(), window, rereads, is_blank);
+        let started = Instant::now();
+        let record = index.head().record();
+        let blocks = Blocks::of_len(record.image_len());
+        if let Some(window) = &survey.window {
+            let progress = |done, total| Progress::Checking { done, total };
+            let content = Content::of(window, blocks, self.options.threads, self.observer, &progress)?;
+            survey.content = Some(content);
+        }
+        survey.phases.check = started.elapsed();
+        let path = self.path();
+        survey.own_lists = self.own_lists.take();
+        if let (Some(state), Some(path)) = (&self.state, &path) {
+            // What is remembered is said of the target, not of the new file that grows beside it.
+            let is_it = |window: &Window| {
+                Window::open(path, None).is_ok_and(|found| found.identity() == window.identity())
+            };
+            if survey.own_lists.is_none() && survey.window.as_ref().is_some_and(is_it) {
+                survey.own_lists = state.lists(path);
+            }
+            survey.journal = state.journal(path);
+        }
+        let found = survey.content.as_ref().and_then(Content::blake3);
+        let is_right = found == Some(record.description().blake3);
+        match index {
+            OpenIndex::Front(front, _) if is_right && self.options.verify != Verify::ReadBack => {
+                Ok(Surveyed::Right(survey, front))
+            }
+            OpenIndex::Front(front, object) => {
+                Ok(Surveyed::Wrong(Box::new(self.survey_all(survey, *front, object)?)))
+            }
+            OpenIndex::Whole(recipe) => Ok(Surveyed::Wrong(Box::new(self.survey_wanted(survey, *recipe)?))),
+        }
+    }
+
+    /// The seeds, with what an earlier run has saved for this one.
+    fn take_seeds(&mut self) -> Vec<SeedPart> {
+        let mut parts = std::mem::take(&mut self.seeds);
+        let journal = match (&self.state, self.path()) {
+            (Some(state), Some(path)) => state.journal(&path),
+            _ => None,
+        };
+        if let Some(window) = journal.and_then(|journal| Window::open(&journal, None).ok()) {
+            let seed = Seed::window("journal".to_owned(), window);
+            parts.push(SeedPart { seed, lists: None });
+        }
+        parts.truncate(usize::from(u16::MAX));
+        parts
+    }
+
+    /// Notes all chunks of all seeds, and fetches the lists of the index that they do not tell.
+    fn survey_all(&self, mut survey: Survey, front: Front, object: String) -> Result<Known, ExtractError> {
+        let started = Instant::now();
+        let sizes = survey.parts.iter().map(|part| part.seed.size()).sum::<u64>();
+        let total = sizes + survey.window.as_ref().map_or(0, Window::size);
+        let mut holdings = self.holdings(front.head().record().params(), None, total);
+        for (number, part) in (0..).zip(&survey.parts) {
+            holdings.add(number, &part.seed, part.lists.as_deref(), None)?;
+        }
+        if let Some(seed) = survey.own_seed() {
+            holdings.add(survey.own, &seed, survey.own_lists.as_deref(), None)?;
+        }
+        holdings.places.sort();
+        let Holdings { places, known, .. } = holdings;
+        survey.phases.scan = started.elapsed();
+        let recipe = Recipe::fetch(front, self.source, &object, &known)?;
+        drop(known);
+        Ok(Known { survey, recipe, object, places })
+    }
+
+    /// Looks in the seeds for the chunks that `recipe` says are missing.
+    fn survey_wanted(&self, mut survey: Survey, recipe: Recipe) -> Result<Known, ExtractError> {
+        let started = Instant::now();
+        let blocks = recipe.blocks();
+        let kept = survey.kept(&recipe.said()?);
+        let wanted = Wanted::of(missing(&recipe, &kept).map(|placed| placed.entry));
+        let total = survey.parts.iter().map(|part| part.seed.size()).sum();
+        let params = recipe.record().params();
+        let mut holdings = self.holdings(params, Some(wanted), total);
+        if survey.window.is_some() && survey.rereads {
+            let entries = recipe.entries_from(0).map(|placed| (placed.entry, placed.image));
+            holdings.add_kept(survey.own, &kept, entries);
+        }
+        for (number, part) in (0..).zip(&survey.parts) {
+            if holdings.is_complete() {
+                break;
+            }
+            holdings.add(number, &part.seed, part.lists.as_deref(), None)?;
+        }
+        if let Some(seed) = survey.own_seed().filter(|_| !holdings.is_complete()) {
+            let wrong = wrong_parts(&kept, blocks, seed.size(), u64::from(params.max()));
+            holdings.add(survey.own, &seed, survey.own_lists.as_deref(), Some(wrong))?;
+        }
+        holdings.places.sort();
+        let places = holdings.places;
+        survey.phases.scan = started.elapsed();
+        Ok(Known { survey, recipe, object: String::new(), places })
+    }
+
+    fn holdings(&self, params: chunk_chunker::Params, wanted: Option<Wanted>, total: u64) -> Holdings<'_> {
+        Holdings {
+            params,
+            threads: self.options.threads,
+            wanted,
+            places: Places::default(),
+            known: HashMap::new(),
+            observer: self.observer,
+            total,
+            scanned: AtomicU64::new(0),
+        }
+    }
+}
+
+fn missing<'a>(recipe: &'a Recipe, kept: &'a [bool]) -> impl Iterator<Item = Placed> + 'a {
+    recipe.entries_from(0).filter(|placed| blocks_of(&placed.image).any(|number| !kept[number]))
+}
+
+/// The blocks that `image` bytes lie in.
+pub(crate) fn blocks_of(image: &Range<u64>) -> Range<usize> {
+    let block = |at: u64| usize::try_from(at / BLOCK as u64).expect("blocks are counted in memory");
+    if image.is_empty() { 0..0 } else { block(image.start)..block(image.end - 1) + 1 }
+}
+
+/// The parts of a target of `size` bytes where chunks may lie that are not in right blocks.
+fn wrong_parts(kept: &[bool], blocks: Blocks, size: u64, margin: u64) -> Vec<Range<u64>> {
+    let mut parts: Vec<Range<u64>> = Vec::new();
+    let mut add = |range: Range<u64>| {
+        let range = range.start.saturating_sub(margin)..range.end.saturating_add(margin).min(size);
+        match parts.last_mut().filter(|last| range.start <= last.end) {
+            Some(last) => last.end = last.end.max(range.end),
+            None if range.start < range.end => parts.push(range),
+            None => {}
+        }
+    };
+    for (number, _) in (0..).zip(kept).filter(|(_, kept)| !**kept) {
+        add(blocks.range(number));
+    }
+    let image_len = blocks.count().checked_sub(1).map_or(0, |last| blocks.range(last).end);
+    if size > image_len {
+        add(image_len..size);
+    }
+    parts
+}

@@ -22,6 +22,10 @@ pub enum Exit {
     Integrity = 6,
     /// Data that an index leads to is missing everywhere.
     Missing = 7,
+    /// The network failed for now.
+    Network = 8,
+    /// A server lets us not in.
+    NotAuthorised = 9,
     /// The target, or the output, failed.
     Target = 10,
     /// No space left.
@@ -32,6 +36,8 @@ pub enum Exit {
     Source = 13,
     /// Interrupted; running again continues.
     Interrupted = 14,
+    /// Something between us and the server answers in its place.
+    Intercepted = 15,
     /// Forbidden by a limit that was set.
     Policy = 21,
 }

@@ -14,6 +14,7 @@ mod info;
 mod list;
 mod locate;
 mod make;
+mod network;
 mod output;
 mod progress;
 mod size;

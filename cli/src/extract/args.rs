@@ -6,6 +6,7 @@ use chunk_extract::{Expected, Verify};
 use clap::ValueEnum;
 
 use crate::args::with_exit_codes;
+use crate::network::Network;
 use crate::size::Size;
 
 /// Arguments of `extract`.
@@ -50,7 +51,7 @@ pub struct Plan {
 /// What to make, from what, and where.
 #[derive(Debug, clap::Args)]
 pub(crate) struct What {
-    /// Index: a file, or a file's path with @LABEL or @ID
+    /// Index: a file, a file's path with @LABEL or @ID, or a URL
     pub(crate) index: PathBuf,
     /// File, block device, or - for stdout; the image's own name by default
     pub(crate) target: Option<PathBuf>,
@@ -85,6 +86,8 @@ pub(crate) struct What {
     /// Worker threads; one for each processor by default
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 /// How sure to be of what was written.

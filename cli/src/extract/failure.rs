@@ -38,12 +38,15 @@ pub(super) fn of(error: ExtractError) -> Failure {
 }
 
 fn fetch(error: &FetchError) -> (Exit, Option<&'static str>) {
+    let whole = "the store is not whole: was all of it copied, packs first and indexes last?";
     match &error.kind {
-        FetchErrorKind::Missing | FetchErrorKind::Short => (
-            Exit::Missing,
-            Some("the store is not whole: was all of it copied, packs first and indexes last?"),
-        ),
-        _ => (Exit::Source, None),
+        FetchErrorKind::Missing | FetchErrorKind::Short => (Exit::Missing, Some(whole)),
+        FetchErrorKind::NotAuthorised { .. } => (Exit::NotAuthorised, error.hint()),
+        FetchErrorKind::Portal => (Exit::Intercepted, error.hint()),
+        FetchErrorKind::Network(_) | FetchErrorKind::Wrong(_) => (Exit::Network, error.hint()),
+        FetchErrorKind::Untrusted(_) | FetchErrorKind::CertificateTime(_) => (Exit::Trust, error.hint()),
+        FetchErrorKind::Cancelled => (Exit::Interrupted, Some("run the same command again to go on")),
+        _ => (Exit::Source, error.hint()),
     }
 }
 

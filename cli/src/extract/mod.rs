@@ -12,12 +12,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use chunk_extract::{Destination, Existing, Job, Limits, Observer, Options, Report, State, Version, Window};
+use chunk_extract::{
+    Destination, Existing, Job, Limits, Observer, Options, Report, State, Version as Wanted, Window,
+};
 use chunk_fetch::DirectorySource;
+use chunk_store::line::Version;
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
-use crate::locate::{self, In, Located};
+use crate::locate::{self, In};
+use crate::network::{Store, is_url};
 use crate::output::Output;
 
 use args::What;
@@ -27,16 +31,13 @@ use watch::Watch;
 /// What stands for stdout on the command line.
 const STDOUT: &str = "-";
 
-/// Reads at a time from a store on this machine.
-const LOCAL_READS: usize = 2;
-
 pub(crate) fn run(extract: &Extract, output: &Output) -> Result<(), Failure> {
     let started = Instant::now();
     let watch = Watch::new(output, extract.events_fd).map_err(|error| {
         Failure::new(Exit::Usage, error)
             .hint("--events-fd wants the number of a descriptor that is open for writing")
     })?;
-    let task = Task::new(&extract.what)?;
+    let task = Task::new(&extract.what, &watch)?;
     if extract.dry_run {
         return plan_task(&extract.what, task, &watch, output);
     }
@@ -60,7 +61,7 @@ pub(crate) fn run(extract: &Extract, output: &Output) -> Result<(), Failure> {
 
 pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
-    let task = Task::new(&plan.what)?;
+    let task = Task::new(&plan.what, &watch)?;
     plan_task(&plan.what, task, &watch, output)
 }
 
@@ -71,20 +72,32 @@ fn plan_task(what: &What, task: Task, watch: &Watch, output: &Output) -> Result<
     output.answer(&answer, || answer.lines())
 }
 
-/// An index, and where its image is to go.
+/// What is to be made, and where.
 struct Task {
-    located: Located,
+    store: Store,
+    version: Wanted,
     target: String,
 }
 
 impl Task {
-    fn new(what: &What) -> Result<Self, Failure> {
-        let located = locate::open(&what.index)?;
-        let target = match &what.target {
-            Some(target) => target.display().to_string(),
-            None => located.index.record().description().line.as_str().to_owned(),
+    fn new(what: &What, watch: &Watch) -> Result<Self, Failure> {
+        let index = what.index.to_str().filter(|index| is_url(index));
+        let (store, version, line) = match index {
+            Some(url) => {
+                let (store, name) = what.network.beside(url, watch.stop())?;
+                let line = Version::from_file_name(&name)
+                    .map_or_else(|| name.clone(), |version| version.name.to_string());
+                (store, Wanted::Object(name), line)
+            }
+            None => {
+                let located = locate::open(&what.index)?;
+                let store = what.network.local(located.store(), watch.stop())?;
+                let line = located.index.record().description().line.as_str().to_owned();
+                (store, Wanted::Index(located.index), line)
+            }
         };
-        Ok(Self { located, target })
+        let target = what.target.as_ref().map_or(line, |target| target.display().to_string());
+        Ok(Self { store, version, target })
     }
 
     fn run(
@@ -94,7 +107,6 @@ impl Task {
         observer: &dyn Observer,
         verb: fn(Job<'_>) -> Result<Report, chunk_extract::ExtractError>,
     ) -> Result<Report, Failure> {
-        let source = DirectorySource::new(self.located.store());
         let state = what.state.as_deref().map(State::open).transpose();
         let state = state.map_err(|error| {
             let path = what.state.clone().unwrap_or_default();
@@ -122,16 +134,10 @@ impl Task {
             };
             Destination::Path { path, existing }
         };
-        let job = Job {
-            source: &source,
-            version: Version::Index(self.located.index),
-            seeds: parts,
-            own_lists,
-            state,
-            destination,
-            options,
-            observer,
-        };
+        let options = Options { connections: self.store.connections, ..options };
+        let source = &*self.store.source;
+        let (version, seeds) = (self.version, parts);
+        let job = Job { source, version, seeds, own_lists, state, destination, options, observer };
         verb(job).map_err(failure::of)
     }
 }
@@ -142,7 +148,6 @@ fn options(what: &What) -> Options {
     let limits = Limits { frames: memory / 5, saved: memory / 5, ..Limits::default() };
     let options = Options {
         limits,
-        connections: LOCAL_READS,
         max_download: what.max_download.map(|size| size.0),
         expect: what.expect,
         ignore_target: what.no_seed,
@@ -171,7 +176,7 @@ pub(crate) fn verify(target: &Path, index: &Path, repair: bool, output: &Output)
     let source = DirectorySource::new(located.store());
     let job = Job {
         source: &source,
-        version: Version::Index(located.index),
+        version: Wanted::Index(located.index),
         seeds: Vec::new(),
         own_lists: None,
         state: None,

@@ -68,6 +68,11 @@ impl Watch {
         })
     }
 
+    /// What the signals set.
+    pub(super) fn stop(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
     /// Tells the readers of events.
     pub(super) fn event(&self, event: &Value) {
         let Some(events) = &self.events else { return };

@@ -2,14 +2,17 @@
 //!
 //! A [`Source`] reads ranges of objects by their path relative to the index: `packs/….pack` beside it. What the
 //! bytes mean is nobody's business here; they are believed only after their hash has been checked above.
-//! [`HttpSource`] reads from web servers, with all that these are known to do. [`join`] decides which ranges are worth one request together.
+//! [`HttpSource`] reads from web servers, with all that these are known to do; [`CachedSource`] keeps what was read
+//! for the next time. [`join`] decides which ranges are worth one request together.
 
+mod cache;
 mod directory;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
 mod join;
 
+pub use cache::CachedSource;
 pub use directory::DirectorySource;
 pub use error::{FetchError, FetchErrorKind, RedirectRefused, Trouble, WrongAnswer};
 #[cfg(feature = "http")]

@@ -2,7 +2,7 @@
 
 use crate::coder::{Bit, Bytes, Coder, Signed};
 use crate::copies::Copy;
-use crate::predict::{Prediction, Predictor, Shape};
+use crate::predict::{Prediction, Predictor, SHAPES, Shape, number};
 
 /// Bytes that share one bit for "all as in the base".
 const SPAN: u32 = 16;
@@ -22,9 +22,9 @@ pub(crate) struct Body {
     new: Bytes,
     /// Whether a prediction holds, by shape, source, and the last ones of the shape.
     holds: Vec<Bit>,
-    lately: [usize; 5],
-    others: [Bit; 5],
-    corrections: [Signed; 5],
+    lately: [usize; SHAPES],
+    others: [Bit; SHAPES],
+    corrections: [Signed; SHAPES],
     /// The last bytes of the target, the last in the low bits, and the last difference.
     history: u32,
     difference: u8,
@@ -40,9 +40,9 @@ impl Body {
             bytes: vec![Bit::default(); 1 << 19],
             different: Bytes::new(),
             new: Bytes::new(),
-            holds: vec![Bit::default(); 5 * 5 * 4],
-            lately: [0; 5],
-            others: [Bit::default(); 5],
+            holds: vec![Bit::default(); SHAPES * 5 * 4],
+            lately: [0; SHAPES],
+            others: [Bit::default(); SHAPES],
             corrections: Default::default(),
             history: 0,
             difference: 0,
@@ -90,11 +90,11 @@ impl Body {
                 at = until;
             } else if let Some((_, shape)) = field {
                 let until = at + shape.len();
-                let value = number(&base[place(at)..place(until)]);
+                let shown = &base[place(at)..];
                 let prediction =
-                    self.predictor.predict((at, shape), value, at.wrapping_add(shift), (copy.base, end));
+                    self.predictor.predict((at, shape), shown, at.wrapping_add(shift), (copy.base, end));
                 let said = number(&target[place(at)..place(until)]);
-                let said = self.field(coder, shape, &prediction, said);
+                let said = self.field(coder, &prediction, said);
                 for (byte, said) in target[place(at)..place(until)].iter_mut().zip(said.to_le_bytes()) {
                     *byte = said;
                 }
@@ -149,36 +149,26 @@ impl Body {
     }
 
     #[inline]
-    fn field<C: Coder>(&mut self, coder: &mut C, shape: Shape, prediction: &Prediction, value: u64) -> u64 {
+    fn field<C: Coder>(&mut self, coder: &mut C, prediction: &Prediction, value: u64) -> u64 {
+        let shape = prediction.shape;
         let kind = shape.number();
         let lately = &mut self.lately[kind];
         let context = (kind * 5 + prediction.source as usize) * 4 + *lately;
         let holds = self.holds[context].code(coder, value == prediction.value);
         *lately = (*lately << 1 | usize::from(holds)) & 3;
-        if holds {
-            return prediction.value;
-        }
-        let said = match prediction.other {
-            Some(other) if self.others[kind].code(coder, value == other) => other,
-            _ => {
-                let expand = |value: u64| {
-                    if shape.len() == 8 {
-                        value.cast_signed()
-                    } else {
-                        i64::from((value as u32).cast_signed())
-                    }
-                };
-                let correction = expand(value).wrapping_sub(expand(prediction.value));
-                let said = self.corrections[kind].code(coder, correction);
-                prediction.value.wrapping_add(said.cast_unsigned())
+        let said = if holds {
+            prediction.value
+        } else {
+            match prediction.other {
+                Some(other) if self.others[kind].code(coder, value == other) => other,
+                _ => {
+                    let correction = shape.ordered(value).wrapping_sub(shape.ordered(prediction.value));
+                    let said = self.corrections[kind].code(coder, correction);
+                    shape.unordered(shape.ordered(prediction.value).wrapping_add(said))
+                }
             }
         };
-        let said = if shape.len() == 8 { said } else { said & 0xffff_ffff };
         self.predictor.learn(prediction, said);
         said
     }
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |number, &byte| (number << 8) | u64::from(byte))
 }

@@ -10,6 +10,8 @@ use crate::error::DecodeError;
 pub(crate) enum Kind {
     /// Instructions of x86-64.
     Code,
+    /// Instructions of AArch64.
+    Code64,
     /// Words of 8 bytes, some of them addresses.
     Words,
     /// Records as in `.eh_frame`.
@@ -21,7 +23,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Code, Self::Words, Self::Unwind, Self::UnwindIndex, Self::Tables];
+    const ALL: [Self; 6] =
+        [Self::Code, Self::Code64, Self::Words, Self::Unwind, Self::UnwindIndex, Self::Tables];
 
     fn number(self) -> u64 {
         Self::ALL.iter().zip(0..).find(|(kind, _)| **kind == self).map_or(0, |(_, number)| number)

@@ -1,6 +1,7 @@
 //! What a field of the base becomes in the target: its address, mapped.
 
 use crate::fields::Fields;
+use crate::fields::aarch64::{self, Form};
 use crate::layout::{Kind, Layout, Module, Range};
 use crate::map::{Map, Place};
 
@@ -16,7 +17,12 @@ pub(crate) enum Shape {
     FromAnchor(u32),
     /// Eight bytes: the address.
     Absolute,
+    /// Four bytes: an instruction of AArch64 that holds the address or a part of it.
+    Instruction(Form),
 }
+
+/// How many numbers [`Shape::number`] gives.
+pub(crate) const SHAPES: usize = 9;
 
 impl Shape {
     /// Bytes of the field.
@@ -24,7 +30,7 @@ impl Shape {
         if self == Self::Absolute { 8 } else { 4 }
     }
 
-    /// A number below 5 that tells shapes apart.
+    /// A number below [`SHAPES`] that tells shapes apart.
     pub(crate) fn number(self) -> usize {
         match self {
             Self::FromEnd => 0,
@@ -32,6 +38,10 @@ impl Shape {
             Self::Back => 2,
             Self::FromAnchor(_) => 3,
             Self::Absolute => 4,
+            Self::Instruction(Form::Branch) => 5,
+            Self::Instruction(Form::Near | Form::Test) => 6,
+            Self::Instruction(Form::Bytes | Form::Pages) => 7,
+            Self::Instruction(Form::Low(_)) => 8,
         }
     }
 
@@ -44,23 +54,46 @@ impl Shape {
             Self::Back => field.wrapping_sub(distance),
             Self::FromAnchor(_) => anchor.wrapping_add(distance),
             Self::Absolute => value,
+            Self::Instruction(form) => form.address(low(value), field, anchor),
+        }
+    }
+
+    /// The field's value as a number that neighbouring addresses are neighbours in.
+    pub(crate) fn ordered(self, value: u64) -> i64 {
+        match self {
+            Self::Absolute => value.cast_signed(),
+            Self::Instruction(form) => i64::from(form.turned(low(value)).cast_signed()),
+            _ => i64::from(low(value).cast_signed()),
+        }
+    }
+
+    /// Undoes [`Shape::ordered`].
+    pub(crate) fn unordered(self, number: i64) -> u64 {
+        let value = number.cast_unsigned();
+        match self {
+            Self::Absolute => value,
+            Self::Instruction(form) => u64::from(form.restored(low(value))),
+            _ => u64::from(low(value)),
         }
     }
 
     /// The value with which a field at `field` says `address`.
-    fn value(self, address: u64, field: u64, anchor: u64) -> u64 {
+    /// `old` is the field's value in the base.
+    fn value(self, address: u64, field: u64, anchor: u64, old: u64) -> u64 {
         let distance = match self {
             Self::FromEnd => address.wrapping_sub(field).wrapping_sub(4),
             Self::FromStart => address.wrapping_sub(field),
             Self::Back => field.wrapping_sub(address),
             Self::FromAnchor(_) => address.wrapping_sub(anchor),
             Self::Absolute => return address,
+            Self::Instruction(form) => return u64::from(form.with(low(old), address, field)),
         };
         u64::from(low(distance))
     }
 }
 
-fn low(value: u64) -> u32 {
+/// The lower half of a number.
+pub(crate) fn low(value: u64) -> u32 {
     let [a, b, c, d, ..] = value.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }
@@ -87,12 +120,14 @@ pub(crate) struct Prediction {
     pub(crate) source: Source,
     /// What else it may be.
     pub(crate) other: Option<u64>,
-    shape: Shape,
-    /// The field's address and its anchor's in the target.
+    pub(crate) shape: Shape,
+    /// The field's address in the base, and in the target with its anchor's.
+    base_field: u64,
     field: u64,
     anchor: u64,
-    /// The address in the base.
+    /// The address in the base, and the field's value there.
     address: u64,
+    old: u64,
     slot: usize,
 }
 
@@ -112,6 +147,8 @@ pub(crate) struct Predictor {
     learnt: Vec<(u64, u64)>,
     /// The last field of a jump table, and where that table starts.
     table: (u32, u32),
+    /// For each register of AArch64, the page last put there, in the base and in the target.
+    pages: [(u64, u64); 32],
 }
 
 impl Predictor {
@@ -120,7 +157,7 @@ impl Predictor {
         let ranges =
             modules.flat_map(|(at, module)| module.ranges.iter().map(move |range| (*range, at))).collect();
         let learnt = vec![(u64::MAX, 0); if layout.modules.is_empty() { 0 } else { 1 << SLOT_BITS }];
-        Self { layout, fields, map, ranges, range: 0, learnt, table: (0, 0) }
+        Self { layout, fields, map, ranges, range: 0, learnt, table: (0, 0), pages: [(0, 0); 32] }
     }
 
     /// The next field at or after `from`, if it ends by `end`.
@@ -130,6 +167,8 @@ impl Predictor {
         let (range, _) = self.range_of(at)?;
         let shape = match range.kind {
             Kind::Code => Shape::FromEnd,
+            // Which form it is, the instruction says.
+            Kind::Code64 => Shape::Instruction(Form::Branch),
             Kind::Words => Shape::Absolute,
             Kind::UnwindIndex => Shape::FromAnchor(range.start),
             Kind::Unwind if self.fields.marks.contains(at + 4) => Shape::Back,
@@ -166,39 +205,54 @@ impl Predictor {
         table
     }
 
-    /// What a field that is `value` at `at` in the base is at `to` in the target. `shift` is the distance from base
-    /// to target of the copy it is in, `from..end` the base bytes of that copy.
+    /// What a field that starts `bytes` of the base is in the target. `bytes` go on at least as far as the field's copy,
+    /// which has the base bytes `from..end`, or as a few instructions behind the field.
     #[inline]
     pub(crate) fn predict(
         &self,
         (at, shape): (u32, Shape),
-        value: u64,
+        bytes: &[u8],
         to: u32,
         (from, end): (u32, u32),
     ) -> Prediction {
         let module = self.module();
-        let anchor = |place: u32| {
-            let (Place::Near(mapped, _) | Place::Copied(mapped)) = self.map.place(place);
-            (module.base_address(place), module.target_address(mapped))
-        };
-        let (anchor_before, anchor) =
-            if let Shape::FromAnchor(place) = shape { anchor(place) } else { (0, 0) };
+        let old = number(&bytes[..shape.len() as usize]);
+        let base_field = module.base_address(at);
         let field = module.target_address(i64::from(to));
-        let address = shape.address(value, module.base_address(at), anchor_before);
+        let (shape, base_anchor, anchor) = match shape {
+            Shape::FromAnchor(place) => {
+                let (Place::Near(mapped, _) | Place::Copied(mapped)) = self.map.place(place);
+                (shape, module.base_address(place), module.target_address(mapped))
+            }
+            Shape::Instruction(_) => {
+                let form = aarch64::form(low(old)).unwrap_or(Form::Branch);
+                let (base_aside, aside) = match form {
+                    Form::Pages => (aarch64::place_in_page(bytes, end - at), 0),
+                    Form::Low(_) => self.pages[aarch64::operand(low(old))],
+                    _ => (0, 0),
+                };
+                (Shape::Instruction(form), base_aside, aside)
+            }
+            _ => (shape, 0, 0),
+        };
+        let address = shape.address(old, base_field, base_anchor);
         let (mapped, source, second) = self.map_address(module, address, to.wrapping_sub(at), (from, end));
         let slot = slot(address);
         let (known, learnt) = self.learnt[slot];
         let (target, source, other) =
             if known == address { (learnt, Source::Learnt, mapped) } else { (mapped, source, second) };
-        let other = (other != target).then_some(other);
+        let value = shape.value(target, field, anchor, old);
+        let other = shape.value(other, field, anchor, old);
         Prediction {
-            value: shape.value(target, field, anchor),
+            value,
             source,
-            other: other.map(|other| shape.value(other, field, anchor)),
+            other: (other != value).then_some(other),
             shape,
+            base_field,
             field,
             anchor,
             address,
+            old,
             slot,
         }
     }
@@ -217,9 +271,14 @@ impl Predictor {
     /// Takes note of what a field that was predicted really is.
     #[inline]
     pub(crate) fn learn(&mut self, prediction: &Prediction, value: u64) {
-        if value != prediction.value {
-            let target = prediction.shape.address(value, prediction.field, prediction.anchor);
-            self.learnt[prediction.slot] = (prediction.address, target);
+        let Prediction { shape, field, anchor, .. } = *prediction;
+        if let Shape::Instruction(Form::Pages) = shape {
+            // The rest of the address comes with another instruction.
+            let base = Form::Pages.address(low(prediction.old), prediction.base_field, 0);
+            let target = Form::Pages.address(low(value), field, 0);
+            self.pages[aarch64::result(low(prediction.old))] = (base, target);
+        } else if value != prediction.value {
+            self.learnt[prediction.slot] = (prediction.address, shape.address(value, field, anchor));
         }
     }
 
@@ -265,6 +324,11 @@ impl Predictor {
             }
         }
     }
+}
+
+/// The number that little-endian `bytes` are.
+pub(crate) fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, &byte| (number << 8) | u64::from(byte))
 }
 
 fn slot(address: u64) -> usize {

@@ -3,6 +3,7 @@
 //! Only the base is searched, which writer and reader both have, so what is found needs neither to be right nor to be
 //! told: a field that is none costs a few bits.
 
+pub(crate) mod aarch64;
 mod unwind;
 mod window;
 mod x86;
@@ -51,6 +52,7 @@ impl<B: Base + ?Sized> Search<'_, B> {
     fn range(&mut self, module: &Module, range: &Range) -> io::Result<()> {
         match range.kind {
             Kind::Code => self.code(module, range),
+            Kind::Code64 => self.code64(range),
             Kind::Words => self.words(module, range),
             Kind::Unwind => unwind::records(&mut self.window, range, |at| self.marks.insert(at)),
             Kind::UnwindIndex => {
@@ -93,6 +95,17 @@ impl<B: Base + ?Sized> Search<'_, B> {
                 if at >= range.end() || bytes.len() < (at - start + AHEAD) as usize {
                     break;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// One instruction of four bytes after the other.
+    fn code64(&mut self, range: &Range) -> io::Result<()> {
+        let mut pairs = aarch64::Pairs::default();
+        for at in (range.start..range.end()).step_by(4).filter(|at| range.end() - at >= 4) {
+            if pairs.is_field(self.window.word(at)?) {
+                self.marks.insert(at);
             }
         }
         Ok(())

@@ -4,10 +4,10 @@
 //! as if nothing had moved.
 
 use crate::base::Base;
-use crate::fields::Fields;
+use crate::fields::{Fields, aarch64};
 use crate::layout::Layout;
 use crate::map::Map;
-use crate::predict::{Predictor, Shape};
+use crate::predict::{Predictor, Shape, low, number};
 
 /// The view of `bytes`, whose programs `layout` describes and whose bytes `map` takes to the target.
 ///
@@ -22,9 +22,15 @@ pub(crate) fn view(bytes: &[u8], layout: &Layout, map: Map) -> Option<Vec<u8>> {
     while let Some((field, shape)) = predictor.next(at, len) {
         at = field + shape.len();
         let place = &mut view[field as usize..at as usize];
-        let value = place.iter().rev().fold(0, |number, &byte| (number << 8) | u64::from(byte));
-        let label = if shape == Shape::FromEnd { None } else { predictor.label((field, shape), value) };
-        let shown = label.map_or(0, |address| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).swap_bytes());
+        let value = number(place);
+        let shown = match shape {
+            Shape::FromEnd => 0,
+            Shape::Instruction(_) => u64::from(aarch64::blank(low(value))),
+            _ => {
+                let label = predictor.label((field, shape), value);
+                label.map_or(0, |address| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).swap_bytes())
+            }
+        };
         for (byte, shown) in place.iter_mut().zip(shown.to_le_bytes()) {
             *byte = shown;
         }

@@ -18,6 +18,7 @@ const FILE_HEADER_LEN: usize = 64;
 const SECTION_HEADER_LEN: usize = 64;
 const PROGRAM_HEADER_LEN: usize = 56;
 const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
 
 /// All programs in `bytes`, in order. A file of which headers or contents are not all there is left out.
 pub(crate) fn find(bytes: &[u8]) -> Vec<Program> {
@@ -61,9 +62,11 @@ fn count(bytes: &[u8], at: usize) -> Option<usize> {
 
 fn read(bytes: &[u8], start: usize) -> Option<Program> {
     let file = &bytes[start..];
-    if half(file, 18)? != X86_64 {
-        return None;
-    }
+    let code = match half(file, 18)? {
+        X86_64 => Kind::Code,
+        AARCH64 => Kind::Code64,
+        _ => return None,
+    };
     let mut program =
         Program { start: u32::try_from(start).ok()?, loads: Vec::new(), zeros: None, ranges: Vec::new() };
     let headers = headers(file, count(file, 32)?, half(file, 56)?, PROGRAM_HEADER_LEN)?;
@@ -75,7 +78,7 @@ fn read(bytes: &[u8], start: usize) -> Option<Program> {
     let names = headers.chunks_exact(SECTION_HEADER_LEN).nth(usize::from(half(file, 62)?))?;
     let names = file.get(count(names, 24)?..)?;
     for header in headers.chunks_exact(SECTION_HEADER_LEN) {
-        program.section(file.len(), header, names)?;
+        program.section(file.len(), header, names, code)?;
     }
     program.ranges.sort_by_key(|range| range.start);
     let apart = program.ranges.windows(2).all(|pair| pair[0].end() <= pair[1].start);
@@ -111,7 +114,7 @@ impl Program {
     }
 
     /// Takes note of a section header.
-    fn section(&mut self, file_len: usize, header: &[u8], names: &[u8]) -> Option<()> {
+    fn section(&mut self, file_len: usize, header: &[u8], names: &[u8], code: Kind) -> Option<()> {
         const WRITE: u64 = 1;
         const ALLOC: u64 = 2;
         const EXECUTE: u64 = 4;
@@ -121,7 +124,7 @@ impl Program {
         let name = names.get(word(header, 0)? as usize..)?;
         let kind = match kind {
             // Bytes of the program's own.
-            1 if flags & EXECUTE != 0 => Kind::Code,
+            1 if flags & EXECUTE != 0 => code,
             1 if name.starts_with(b".eh_frame_hdr\0") => Kind::UnwindIndex,
             1 | 0x7000_0001 if name.starts_with(b".eh_frame\0") => Kind::Unwind,
             1 if name.starts_with(b".rodata") => Kind::Tables,

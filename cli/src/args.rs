@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
 pub use crate::extract::{Extract, Plan};
+pub use crate::serve::{Proxy, Serve};
 use crate::size::Size;
 
 /// Publish disk images as chunks that any static file server can serve
@@ -41,6 +42,10 @@ pub enum Command {
     Extract(Extract),
     /// Tell what an extraction would take
     Plan(Plan),
+    /// Serve a store to devices
+    Serve(Serve),
+    /// Serve an image that is rebuilt while it is downloaded
+    Proxy(Proxy),
     /// Write an image, or a part of it, to stdout
     Cat(Cat),
     /// Write shell completions or manual pages

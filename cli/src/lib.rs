@@ -17,6 +17,7 @@ mod make;
 mod network;
 mod output;
 mod progress;
+mod serve;
 mod size;
 mod stdin;
 mod usage;
@@ -42,6 +43,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Command::Verify(verify) => verify::run(verify, &output),
         Command::Extract(extract) => extract::run(extract, &output),
         Command::Plan(plan) => extract::plan(plan, &output),
+        Command::Serve(serve) => serve::serve(serve, &output),
+        Command::Proxy(proxy) => serve::proxy(proxy, &output),
         Command::Cat(cat) => cat::run(cat, &output),
         Command::Generate(generate) => generate::run(generate),
     }

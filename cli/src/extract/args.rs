@@ -111,7 +111,7 @@ impl From<Sureness> for Verify {
     }
 }
 
-fn expected(text: &str) -> Result<Expected, String> {
+pub(crate) fn expected(text: &str) -> Result<Expected, String> {
     let hex = text.strip_prefix("blake3:").unwrap_or(text);
     let name: chunk_chunker::Name = hex.parse().map_err(|error| format!("{error}"))?;
     Ok(Expected(*name.as_bytes()))

@@ -7,7 +7,7 @@ use chunk_fetch::{FetchError, FetchErrorKind};
 
 use crate::exit::{Exit, Failure};
 
-pub(super) fn of(error: ExtractError) -> Failure {
+pub(crate) fn of(error: ExtractError) -> Failure {
     let (exit, hint) = match &error {
         ExtractError::Index(IndexError::Fetch(error)) | ExtractError::Store(ReadError::Fetch(error)) => {
             fetch(error)

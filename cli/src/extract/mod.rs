@@ -1,12 +1,14 @@
 //! `chunk extract`, `chunk plan` and `chunk verify TARGET INDEX`.
 
 mod args;
-mod failure;
-mod seeds;
+pub(crate) mod failure;
+pub(crate) mod seeds;
 mod tell;
 mod watch;
 
+pub(crate) use args::expected;
 pub use args::{Extract, Plan};
+pub(crate) use watch::Watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,12 +23,11 @@ use serde_json::json;
 
 use crate::exit::{Exit, Failure};
 use crate::locate::{self, In};
-use crate::network::{Store, is_url};
+use crate::network::{Network, Store, is_url};
 use crate::output::Output;
 
 use args::What;
 use tell::Answer;
-use watch::Watch;
 
 /// What stands for stdout on the command line.
 const STDOUT: &str = "-";
@@ -72,32 +73,47 @@ fn plan_task(what: &What, task: Task, watch: &Watch, output: &Output) -> Result<
     output.answer(&answer, || answer.lines())
 }
 
+/// A version, and the store it is had from.
+pub(crate) struct Aim {
+    pub(crate) store: Store,
+    pub(crate) version: Wanted,
+    /// The image's own name.
+    pub(crate) line: String,
+}
+
+impl Aim {
+    /// What `index`, a path or a URL, means.
+    pub(crate) fn new(index: &Path, network: &Network, watch: &Watch) -> Result<Self, Failure> {
+        let url = index.to_str().filter(|index| is_url(index));
+        match url {
+            Some(url) => {
+                let (store, name) = network.beside(url, watch.stop())?;
+                let line = Version::from_file_name(&name)
+                    .map_or_else(|| name.clone(), |version| version.name.to_string());
+                Ok(Self { store, version: Wanted::Object(name), line })
+            }
+            None => {
+                let located = locate::open(index)?;
+                let store = network.local(located.store(), watch.stop())?;
+                let line = located.index.record().description().line.as_str().to_owned();
+                Ok(Self { store, version: Wanted::Index(located.index), line })
+            }
+        }
+    }
+}
+
 /// What is to be made, and where.
 struct Task {
-    store: Store,
-    version: Wanted,
+    aim: Aim,
     target: String,
 }
 
 impl Task {
     fn new(what: &What, watch: &Watch) -> Result<Self, Failure> {
-        let index = what.index.to_str().filter(|index| is_url(index));
-        let (store, version, line) = match index {
-            Some(url) => {
-                let (store, name) = what.network.beside(url, watch.stop())?;
-                let line = Version::from_file_name(&name)
-                    .map_or_else(|| name.clone(), |version| version.name.to_string());
-                (store, Wanted::Object(name), line)
-            }
-            None => {
-                let located = locate::open(&what.index)?;
-                let store = what.network.local(located.store(), watch.stop())?;
-                let line = located.index.record().description().line.as_str().to_owned();
-                (store, Wanted::Index(located.index), line)
-            }
-        };
-        let target = what.target.as_ref().map_or(line, |target| target.display().to_string());
-        Ok(Self { store, version, target })
+        let aim = Aim::new(&what.index, &what.network, watch)?;
+        let target =
+            what.target.as_ref().map_or_else(|| aim.line.clone(), |target| target.display().to_string());
+        Ok(Self { aim, target })
     }
 
     fn run(
@@ -134,9 +150,9 @@ impl Task {
             };
             Destination::Path { path, existing }
         };
-        let options = Options { connections: self.store.connections, ..options };
-        let source = &*self.store.source;
-        let (version, seeds) = (self.version, parts);
+        let options = Options { connections: self.aim.store.connections, ..options };
+        let source = &*self.aim.store.source;
+        let (version, seeds) = (self.aim.version, parts);
         let job = Job { source, version, seeds, own_lists, state, destination, options, observer };
         verb(job).map_err(failure::of)
     }

@@ -17,7 +17,7 @@ use crate::size::Size;
 const STDIN: &str = "-";
 
 /// Opens the seed typed as `text`, whose chunks `index` tells if it is given.
-pub(super) fn open(text: &str, index: Option<&Path>, state: Option<&State>) -> Result<SeedPart, Failure> {
+pub(crate) fn open(text: &str, index: Option<&Path>, state: Option<&State>) -> Result<SeedPart, Failure> {
     if text == STDIN {
         let seed = spool().map_err(|error| fails(Path::new("standard input"), error))?;
         return Ok(SeedPart { seed, lists: index.map(lists).transpose()? });

@@ -22,7 +22,7 @@ use crate::size::human;
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// Watches an extraction. The first SIGINT or SIGTERM asks it to stop, the second one stops it.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     bar: Bar,
     warns: bool,
     events: Option<Mutex<File>>,
@@ -43,7 +43,7 @@ enum Bar {
 }
 
 impl Watch {
-    pub(super) fn new(output: &Output, events_fd: Option<u32>) -> io::Result<Self> {
+    pub(crate) fn new(output: &Output, events_fd: Option<u32>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop))?;
@@ -69,7 +69,7 @@ impl Watch {
     }
 
     /// What the signals set.
-    pub(super) fn stop(&self) -> Arc<AtomicBool> {
+    pub(crate) fn stop(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
 

@@ -36,17 +36,14 @@ pub fn relation(one: Identity, other: Identity) -> Relation {
 }
 
 fn devices(one: u64, other: u64) -> Relation {
-    let shared = backing(one).filter(|file| Some(*file) == backing(other));
-    if shared.is_some() {
-        return Relation::Overlapping;
-    }
-    match (extent(one), extent(other)) {
+    let is_apart = match (extent(one), extent(other)) {
         (Some(one), Some(other)) if one.disk == other.disk => {
-            let apart = one.end <= other.start || other.end <= one.start;
-            if apart { Relation::Apart } else { Relation::Overlapping }
+            one.end <= other.start || other.end <= one.start
         }
-        _ => Relation::Apart,
-    }
+        // Two loop devices may show different parts of their file, but nobody lays out slots like that.
+        _ => backing(one).is_none_or(|file| Some(file) != backing(other)),
+    };
+    if is_apart { Relation::Apart } else { Relation::Overlapping }
 }
 
 /// The file that a loop device, or the loop device under a partition, shows.

@@ -174,8 +174,14 @@ impl Job<'_> {
         let blocks = recipe.blocks();
         let kept = survey.kept(&recipe.said()?);
         let wanted = Wanted::of(missing(&recipe, &kept).map(|placed| placed.entry));
-        let total = survey.parts.iter().map(|part| part.seed.size()).sum();
         let params = recipe.record().params();
+        let own = survey.own_seed().map(|seed| {
+            let wrong = wrong_parts(&kept, blocks, seed.size(), u64::from(params.max()));
+            (seed, wrong)
+        });
+        let sizes = survey.parts.iter().map(|part| part.seed.size()).sum::<u64>();
+        let wrong = own.iter().flat_map(|(_, wrong)| wrong).map(|part| part.end - part.start);
+        let total = sizes + wrong.sum::<u64>();
         let mut holdings = self.holdings(params, Some(wanted), total);
         if survey.window.is_some() && survey.rereads {
             let entries = recipe.entries_from(0).map(|placed| (placed.entry, placed.image));
@@ -187,8 +193,7 @@ impl Job<'_> {
             }
             holdings.add(number, &part.seed, part.lists.as_deref(), None)?;
         }
-        if let Some(seed) = survey.own_seed().filter(|_| !holdings.is_complete()) {
-            let wrong = wrong_parts(&kept, blocks, seed.size(), u64::from(params.max()));
+        if let Some((seed, wrong)) = own.filter(|_| !holdings.is_complete()) {
             holdings.add(survey.own, &seed, survey.own_lists.as_deref(), Some(wrong))?;
         }
         holdings.places.sort();

@@ -6,14 +6,15 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use chunk_chunker::is_zero;
 use rustix::fs::OFlags;
 
 use crate::seed::Window;
 use crate::target::{Media, Refusal, Share, Target, TargetError, guard};
 use crate::verified::Verified;
 
-/// Bytes zeroed at a time behind the image.
-const STEP: u64 = 64 << 20;
+/// Bytes looked at, and zeroed, at a time behind the image.
+const STEP: usize = 1 << 20;
 
 /// A block device, held for ourselves alone.
 #[derive(Debug)]
@@ -73,18 +74,19 @@ impl Target for Device {
         if !self.zero_tail || self.image_len == self.len {
             return Ok(());
         }
-        let zeros = vec![0; 1 << 20];
+        let mut held = vec![0; STEP];
         let mut at = self.image_len;
         while at < self.len {
-            let fails = |error| TargetError::Write { at, error };
-            let aligned = at.is_multiple_of(1 << 20);
-            let end = if aligned { at + STEP } else { at.next_multiple_of(1 << 20) }.min(self.len);
-            if !aligned || self.media.zero_out(at..end).is_err() {
-                let mut part = at;
-                while part < end {
-                    let len = usize::try_from(end - part).map_or(zeros.len(), |left| left.min(zeros.len()));
-                    self.media.handle().write_all_at(&zeros[..len], part).map_err(fails)?;
-                    part += len as u64;
+            let end = (at + 1).next_multiple_of(STEP as u64).min(self.len);
+            let held = &mut held[..usize::try_from(end - at).expect("a step is in memory")];
+            // What is zero already is not worn out by writing it again.
+            let is_read = self.media.handle().read_exact_at(held, at).is_ok();
+            if !(is_read && is_zero(held)) {
+                held.fill(0);
+                let is_whole = held.len() == STEP;
+                if !is_whole || self.media.zero_out(at..end).is_err() {
+                    let fails = |error| TargetError::Write { at, error };
+                    self.media.handle().write_all_at(held, at).map_err(fails)?;
                 }
             }
             at = end;

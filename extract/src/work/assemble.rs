@@ -12,8 +12,8 @@ use crate::plan::{Origin, Run};
 use crate::verified::Verified;
 use crate::work::{Shared, line::Line};
 
-/// How often the store is asked for a frame that turns out wrong.
-const DOUBTS: u32 = 3;
+/// How often a block is put together anew from the store before its bytes are given up.
+const ROUNDS: u32 = 4;
 
 /// One of those who put blocks together.
 pub(super) struct Assembler<'w, 'a> {
@@ -164,26 +164,23 @@ impl<'w, 'a> Assembler<'w, 'a> {
         mut buffer: Vec<u8>,
     ) -> Result<Verified, ExtractError> {
         let check = self.shared.check;
-        // First only chunks that are visibly wrong; then, as short names can be forged, all of them; then all
-        // of them again from elsewhere.
-        for doubt in 0..=DOUBTS {
-            let all = doubt > 0;
-            let mended = self.replace(block, &mut buffer, all, doubt.saturating_sub(1));
-            match check.verify(number, buffer) {
+        // First only chunks that are visibly wrong, until they are not; then, as short names can be forged, all
+        // of them, and again from elsewhere.
+        let (mut all, mut doubt, mut failure) = (false, 0, None);
+        for _ in 0..ROUNDS {
+            let mended = self.replace(block, &mut buffer, all, doubt);
+            buffer = match check.verify(number, buffer) {
                 Ok(verified) => return Ok(verified),
-                Err(_) if doubt == DOUBTS => {
-                    mended?;
-                    return Err(ReadError::Block { image: block.clone() }.into());
-                }
-                Err(same) => {
-                    if let Err(ExtractError::Store(ReadError::Fetch(error))) = mended {
-                        return Err(ReadError::Fetch(error).into());
-                    }
-                    buffer = same;
-                }
+                Err(same) => same,
+            };
+            failure = mended.err();
+            match &failure {
+                Some(ExtractError::Store(ReadError::Fetch(_))) => break,
+                None if !all => all = true,
+                _ => doubt += 1,
             }
         }
-        unreachable!("the last round returns")
+        Err(failure.unwrap_or_else(|| ReadError::Block { image: block.clone() }.into()))
     }
 
     fn replace(

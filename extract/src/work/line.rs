@@ -79,20 +79,20 @@ impl Line {
         self.changed.notify_all();
     }
 
-    /// The block of `position`; `None` if it will never come, or if `cancelled` says so while waiting for it.
+    /// The block of `position`; `None` if it will never come, or if `cancelled` says so.
     pub(super) fn receive(&self, position: usize, cancelled: &dyn Fn() -> bool) -> Option<Verified> {
         let mut state = self.state();
         loop {
             if state.stopped {
                 return None;
             }
-            if let Some(block) = state.ready.remove(&position) {
-                return Some(block);
-            }
             if cancelled() {
                 drop(state);
                 self.fail(ExtractError::Cancelled);
                 return None;
+            }
+            if let Some(block) = state.ready.remove(&position) {
+                return Some(block);
             }
             state = self.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
-pub use crate::extract::{Extract, Plan};
+pub use crate::extract::{Extract, Plan, Pull};
 pub use crate::serve::{Proxy, Serve};
 use crate::size::Size;
 
@@ -42,6 +42,8 @@ pub enum Command {
     Extract(Extract),
     /// Tell what an extraction would take
     Plan(Plan),
+    /// Fetch ahead what an extraction would download
+    Pull(Pull),
     /// Serve a store to devices
     Serve(Serve),
     /// Serve an image that is rebuilt while it is downloaded

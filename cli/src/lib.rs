@@ -43,6 +43,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Command::Verify(verify) => verify::run(verify, &output),
         Command::Extract(extract) => extract::run(extract, &output),
         Command::Plan(plan) => extract::plan(plan, &output),
+        Command::Pull(pull) => extract::pull(pull, &output),
         Command::Serve(serve) => serve::serve(serve, &output),
         Command::Proxy(proxy) => serve::proxy(proxy, &output),
         Command::Cat(cat) => cat::run(cat, &output),

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chunk_fetch::http::{Cancel, Config, Credentials, Mirror, Netrc, Order, Proxies};
-use chunk_fetch::{DirectorySource, HttpSource, Source};
+use chunk_fetch::{CachedSource, DirectorySource, HttpSource, Source};
 
 use crate::exit::{Exit, Failure};
 use crate::locate::In;
@@ -57,6 +57,12 @@ pub(crate) struct Network {
     /// Requests at a time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     connections: u16,
+    /// Keep what is fetched in this directory, for the next time and for others
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Let the cache grow to about this size
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    cache_size: Size,
     /// Put the query of the index's URL behind those of all objects
     #[arg(long)]
     inherit_query: bool,
@@ -159,7 +165,14 @@ impl Network {
         config.inherit_query = self.inherit_query;
         config.cancel = Cancel::from(stop);
         let source = HttpSource::new(mirrors, config).map_err(usage)?;
-        Ok(Store { source: Box::new(source), connections: usize::from(self.connections) })
+        let source: Box<dyn Source> = match &self.cache {
+            None => Box::new(source),
+            Some(directory) => Box::new(
+                CachedSource::new(source, directory, self.cache_size.0)
+                    .map_err(|error| unreadable(directory, error))?,
+            ),
+        };
+        Ok(Store { source, connections: usize::from(self.connections) })
     }
 }
 

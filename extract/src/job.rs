@@ -163,6 +163,13 @@ pub enum Progress {
         /// Of those that had to be.
         total: u64,
     },
+    /// Reading what the store has, to be kept.
+    Pulling {
+        /// Bytes read.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
     /// Waiting for the medium.
     Flushing,
     /// Reading back.

@@ -336,7 +336,8 @@ impl Parts<'_> {
                 (0..AT_A_TIME.min(requests.len())).map(|_| scope.spawn(read_some)).collect();
             threads.into_iter().try_for_each(|thread| thread.join().expect("reading does not panic"))
         })?;
-        self.fetched.bytes += requests.iter().map(|request| request.range.end - request.range.start).sum::<u64>();
+        self.fetched.bytes +=
+            requests.iter().map(|request| request.range.end - request.range.start).sum::<u64>();
         self.fetched.requests += requests.len() as u64;
         Ok(())
     }

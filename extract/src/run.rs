@@ -17,7 +17,7 @@ use crate::target::{
     Destination, Device, Existing, Pipe, Refusal, Replacement, Target, TargetError, part_of,
 };
 use crate::verified::Check;
-use crate::work::Work;
+use crate::work::{self, Work};
 
 /// Bytes written in place after which the medium is waited for: what a power cut may cost in downloads.
 const FLUSH_IN_PLACE: u64 = 8 << 20;
@@ -88,7 +88,11 @@ impl Job<'_> {
         let started = Instant::now();
         self.settle(target, &prepared)?;
         saved.finish().map_err(ExtractError::Journal)?;
-        if let (Some(state), Some(path), false) = (&self.state, &path, nothing_to_do) {
+        if let (Some(state), Some(path)) = (&self.state, &path)
+            && self.options.verify != Verify::Off
+            // An earlier run may have been cut short between the image and this.
+            && (!nothing_to_do || state.lists(path).is_none())
+        {
             state.remember(path, &prepared.recipe).map_err(ExtractError::State)?;
         }
         prepared.phases.settle = started.elapsed();
@@ -98,8 +102,16 @@ impl Job<'_> {
     /// Tells what making the image would take, and touches nothing.
     pub fn plan(mut self) -> Result<Report, ExtractError> {
         let index = self.open_index()?;
-        let (content, rereads) = match &self.destination {
-            Destination::Stream(_) => (None, false),
+        let (content, rereads) = self.look_at_target()?;
+        self.add_replaced();
+        let prepared = self.prepare(index, content, rereads)?;
+        Ok(self.report(&prepared, 0, 0))
+    }
+
+    /// What the target holds, and whether what is written to it could be read again. Touches nothing.
+    fn look_at_target(&mut self) -> Result<(Option<Window>, bool), ExtractError> {
+        match &self.destination {
+            Destination::Stream(_) => Ok((None, false)),
             Destination::Path { path, existing } => {
                 let (path, existing) = (path.clone(), *existing);
                 let part = part_of(&path);
@@ -112,11 +124,21 @@ impl Job<'_> {
                 if window.is_some() && (is_device(&path) || existing == Existing::Update) {
                     self.expect_no_overlap(&path)?;
                 }
-                (window, true)
+                Ok((window, true))
             }
-        };
+        }
+    }
+
+    /// Reads all that making the image would take from the store, and throws it away: a source that keeps what it
+    /// reads has it then.
+    pub fn pull(mut self) -> Result<Report, ExtractError> {
+        let index = self.open_index()?;
+        let (content, rereads) = self.look_at_target()?;
         self.add_replaced();
-        let prepared = self.prepare(index, content, rereads)?;
+        let mut prepared = self.prepare(index, content, rereads)?;
+        let started = Instant::now();
+        work::pull(&prepared.plan, &prepared.recipe, self.source, self.options.connections, self.observer)?;
+        prepared.phases.write = started.elapsed();
         Ok(self.report(&prepared, 0, 0))
     }
 

@@ -1,6 +1,6 @@
 //! Old bytes of the target that were saved before they were overwritten.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::target::open_private;
+
+/// Old bytes, each with where they were in the target.
+pub(crate) type Kept = Vec<(Range<u64>, Vec<u8>)>;
 
 /// Bytes kept for blocks that are still to be written, in memory and, if there is one, in a journal.
 #[derive(Debug, Default)]
@@ -17,7 +20,9 @@ pub(crate) struct Saved {
 
 #[derive(Debug, Default)]
 struct Inner {
-    for_block: HashMap<u64, Vec<(Range<u64>, Vec<u8>)>>,
+    for_block: HashMap<u64, Kept>,
+    /// Blocks whose bytes were taken and that are not written yet.
+    taken: HashSet<u64>,
     journal: Option<Journal>,
 }
 
@@ -38,6 +43,10 @@ impl Journal {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = open_private(path)?;
         let start = file.metadata()?.len();
+        if let Some(directory) = path.parent() {
+            // What is in a file that nobody finds after a power cut is not saved.
+            File::open(directory)?.sync_all()?;
+        }
         Ok(Self { path: path.to_owned(), file, start, dirty: false })
     }
 
@@ -82,8 +91,16 @@ impl Saved {
     }
 
     /// What was kept for block `reader`.
-    pub(crate) fn take(&self, reader: u64) -> Vec<(Range<u64>, Vec<u8>)> {
-        self.inner().for_block.remove(&reader).unwrap_or_default()
+    pub(crate) fn take(&self, reader: u64) -> Kept {
+        let mut inner = self.inner();
+        let Some(kept) = inner.for_block.remove(&reader) else { return Vec::new() };
+        inner.taken.insert(reader);
+        kept
+    }
+
+    /// Says that block `reader` is written, though perhaps not durable yet.
+    pub(crate) fn written(&self, reader: u64) {
+        self.inner().taken.remove(&reader);
     }
 
     /// Makes everything saved so far durable, if there is a journal.
@@ -91,10 +108,11 @@ impl Saved {
         self.inner().journal.as_mut().map_or(Ok(()), Journal::sync)
     }
 
-    /// Forgets what this run has put into the journal: what that was needed for is durable elsewhere.
+    /// Forgets what this run has put into the journal, unless it is still needed. All blocks written so far are
+    /// durable.
     pub(crate) fn settle(&self) -> io::Result<()> {
         let mut inner = self.inner();
-        if !inner.for_block.is_empty() {
+        if !inner.for_block.is_empty() || !inner.taken.is_empty() {
             return Ok(());
         }
         inner.journal.as_mut().map_or(Ok(()), Journal::clear)
@@ -106,5 +124,44 @@ impl Saved {
             Some(journal) => std::fs::remove_file(&journal.path),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_keeps_what_a_block_was_given_until_the_block_is_written() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("journal");
+        let content = || std::fs::read(&path).expect("the journal is there");
+        let saved = Saved::new(Some(Journal::open(&path).expect("a journal")));
+        saved.put(7, 10..13, b"old".to_vec()).expect("saved");
+        saved.settle().expect("settled");
+        assert_eq!(content(), b"old", "block 7 needs it");
+        assert_eq!(saved.take(7), [(10..13, b"old".to_vec())]);
+        saved.settle().expect("settled");
+        assert_eq!(content(), b"old", "block 7 is nowhere yet");
+        saved.written(7);
+        saved.settle().expect("settled");
+        assert_eq!(content(), b"");
+        saved.finish().expect("finished");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_journal_goes_on_behind_what_an_earlier_run_has_left() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("journal");
+        let start = || Saved::new(Some(Journal::open(&path).expect("a journal")));
+        start().put(1, 0..5, b"early".to_vec()).expect("saved");
+        let saved = start();
+        saved.put(2, 5..9, b"late".to_vec()).expect("saved");
+        assert_eq!(std::fs::read(&path).expect("the journal is there"), b"earlylate");
+        saved.take(2);
+        saved.written(2);
+        saved.settle().expect("settled");
+        assert_eq!(std::fs::read(&path).expect("the journal is there"), b"early", "it is a seed of this run");
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use chunk_index::LeafList;
 
 use crate::recipe::{Recipe, index_lists};
+use crate::target::open_private;
 
 /// A directory of remembered indexes.
 #[derive(Debug, Clone)]
@@ -30,21 +31,27 @@ impl State {
         index_lists(&bytes).ok()
     }
 
-    /// Forgets what is at `target`.
+    /// Forgets what is at `target`, before it changes.
     pub(crate) fn forget(&self, target: &Path) -> io::Result<()> {
         match self.file(target).map(fs::remove_file) {
+            // After a power cut nothing may be remembered of a target that has changed.
+            Some(Ok(())) => File::open(&self.directory)?.sync_all(),
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Remembers what is at `target` now.
+    /// Remembers what is at `target` now; nothing if `recipe` does not tell.
     pub(crate) fn remember(&self, target: &Path, recipe: &Recipe) -> io::Result<()> {
-        let Some(path) = self.file(target) else { return Ok(()) };
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        let Some(path) = self.file(target).filter(|_| !recipe.bytes().is_empty()) else { return Ok(()) };
+        // The name is the target's own, so that what a killed run has left is written over and not added to. Only
+        // one run at a time has the target.
+        let part = path.with_extension("part");
+        let mut file = open_private(&part)?;
+        file.set_len(0)?;
         file.write_all(recipe.bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
+        file.sync_all()?;
+        fs::rename(part, path)?;
         File::open(&self.directory)?.sync_all()
     }
 

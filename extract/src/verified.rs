@@ -2,7 +2,7 @@
 //!
 //! A target takes nothing but [`Verified`] blocks, and only [`Check::verify`] makes one.
 
-use chunk_chunker::image::Blocks;
+use chunk_chunker::image::{BLOCK, Blocks};
 use chunk_chunker::is_zero;
 use chunk_index::Block;
 
@@ -57,6 +57,11 @@ impl Check {
 }
 
 impl Verified {
+    /// Which block of the image it is.
+    pub(crate) fn number(&self) -> u64 {
+        self.at / BLOCK as u64
+    }
+
     /// Where in the image the block starts.
     pub(crate) fn at(&self) -> u64 {
         self.at

@@ -48,6 +48,17 @@ pub struct Plan {
     pub(crate) what: What,
 }
 
+/// Arguments of `pull`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = with_exit_codes("\
+Example:
+  chunk pull --cache /var/cache/chunk --seed /dev/mmcblk0p1 https://cdn.example.com/os/image.ext4.cidx /dev/mmcblk0p2
+      and later the same with extract instead of pull: then hardly anything is left to be downloaded"))]
+pub struct Pull {
+    #[command(flatten)]
+    pub(crate) what: What,
+}
+
 /// What to make, from what, and where.
 #[derive(Debug, clap::Args)]
 pub(crate) struct What {

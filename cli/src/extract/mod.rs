@@ -7,7 +7,7 @@ mod tell;
 mod watch;
 
 pub(crate) use args::expected;
-pub use args::{Extract, Plan};
+pub use args::{Extract, Plan, Pull};
 pub(crate) use watch::Watch;
 
 use std::io;
@@ -64,6 +64,20 @@ pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
     let task = Task::new(&plan.what, &watch)?;
     plan_task(&plan.what, task, &watch, output)
+}
+
+pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
+    if pull.what.network.cache.is_none() {
+        return Err(Failure::new(Exit::Usage, "there is nowhere to keep what is fetched")
+            .hint("--cache DIR names a place"));
+    }
+    let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
+    let task = Task::new(&pull.what, &watch)?;
+    let target = task.target.clone();
+    let report = task.run(&pull.what, options(&pull.what), &watch, |job| job.pull())?;
+    let answer = Answer::of_pull(&target, &report);
+    drop(watch);
+    output.answer(&answer, || answer.pulled())
 }
 
 fn plan_task(what: &What, task: Task, watch: &Watch, output: &Output) -> Result<(), Failure> {

@@ -76,6 +76,10 @@ impl Answer {
         Self::of(target, report, "planned")
     }
 
+    pub(super) fn of_pull(target: &str, report: &Report) -> Self {
+        Self { seconds: Some(Seconds::of(&report.seconds)), ..Self::of(target, report, "pulled") }
+    }
+
     pub(super) fn of_run(target: &str, report: &Report) -> Self {
         let outcome = if report.totals.write == 0 { "unchanged" } else { "extracted" };
         Self {
@@ -134,6 +138,16 @@ impl Answer {
             human(self.download_bytes + self.late_bytes),
             human(self.write_bytes),
             seconds(took),
+        )
+    }
+
+    /// One line about what was pulled.
+    pub(super) fn pulled(&self) -> String {
+        let requests = counted(self.requests, "request");
+        format!(
+            "pulled {} in {requests}, received {}\n",
+            human(self.download_bytes),
+            human(self.received_bytes)
         )
     }
 

@@ -129,6 +129,7 @@ impl Observer for Watch {
             Progress::Checking { done, total } => self.show("check", done, total),
             Progress::Scanning { done, total } => self.show("seed", done, total),
             Progress::Writing { done, total } => self.show("write", done, total),
+            Progress::Pulling { done, total } => self.show("fetch", done, total),
             Progress::ReadingBack { done, total } => self.show("verify", done, total),
             Progress::Flushing => self.show("flush", 0, 1),
             _ => {}

@@ -6,6 +6,7 @@
 mod assemble;
 mod frames;
 mod line;
+mod pull;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,7 @@ use crate::verified::{Check, Verified};
 use assemble::Assembler;
 use frames::Frames;
 use line::Line;
+pub(crate) use pull::pull;
 
 /// Everything that those who work together look at.
 struct Shared<'a> {
@@ -164,6 +166,7 @@ impl Work<'_> {
             }
         }
         let bytes = target.put(block, &self.shares(block))?;
+        self.saved.written(block.number());
         *unflushed += bytes;
         Ok(bytes)
     }

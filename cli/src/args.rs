@@ -158,7 +158,7 @@ pub struct Verify {
     #[arg(long, requires = "index")]
     pub repair: bool,
     /// Rename damaged packs and indexes of a STORE, so that `make` stores them again
-    #[arg(long)]
+    #[arg(long, conflicts_with = "index")]
     pub set_aside: bool,
 }
 

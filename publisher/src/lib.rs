@@ -7,12 +7,13 @@
 //! ```
 //! Every byte is read once. Results are taken in image order whoever computed them, so the same image, options
 //! and store, its lookup tables included, give the same bytes for any number of threads. Memory goes with the
-//! number of threads (some MiB each, more at high levels) and, far less, with the image: 33 bytes for each MiB of
+//! number of threads, but not for ever, and far less with the image: 33 bytes for each MiB of
 //! it, about a byte for each chunk of its tree, 8 for each chunk of the version before up to 64 MiB. Packs are
 //! durable before the index that names them appears.
 
 mod audit;
 mod block;
+mod compressing;
 mod cutting;
 mod error;
 mod line;

@@ -3,17 +3,15 @@
 //! Which chunks share a frame depends on the image and the store alone, never on which thread was faster.
 
 use std::collections::HashMap;
-use std::io;
-use std::sync::{Arc, Mutex};
 
 use chunk_chunker::Name;
 use chunk_store::pack::Writer;
-use chunk_store::{Backend, Compressor, Decoder, Frame, Key, Lookup, PackSlot, Place};
+use chunk_store::{Backend, Decoder, Frame, Key, Lookup, PackSlot, Place};
 use rayon::ThreadPool;
 
+use crate::compressing::{Compressed, Compressing};
 use crate::error::MakeError;
 use crate::options::Options;
-use crate::ordered::Ordered;
 
 /// Lines of the chunk list that may wait for an unfinished frame before it is closed, full or not.
 const PATIENCE: usize = 1 << 16;
@@ -60,7 +58,6 @@ pub(crate) struct Packing<'b> {
     lookup: &'b mut Lookup,
     pool: &'b ThreadPool,
     options: &'b Options,
-    compressors: Arc<Compressors>,
     /// The frame that is being filled.
     bytes: Vec<u8>,
     chunks: Vec<(Name, u32)>,
@@ -69,7 +66,7 @@ pub(crate) struct Packing<'b> {
     frame: usize,
     /// Chunks in frames that are not written yet.
     pending: HashMap<Name, (usize, u32)>,
-    compressing: Ordered<io::Result<Compressed>>,
+    compressing: Compressing,
     pack: Option<(PackSlot, Writer<'b>)>,
     /// Packs from this one on are of this run.
     first_pack: PackSlot,
@@ -78,12 +75,6 @@ pub(crate) struct Packing<'b> {
     added: Added,
     /// The version that forbids new chunks.
     frozen: Option<Key>,
-}
-
-struct Compressed {
-    stored: Vec<u8>,
-    raw: bool,
-    chunks: Vec<(Name, u32)>,
 }
 
 impl<'b> Packing<'b> {
@@ -101,13 +92,12 @@ impl<'b> Packing<'b> {
             lookup,
             pool,
             options,
-            compressors: Arc::new(Compressors { level: options.level, idle: Mutex::default() }),
             bytes: Vec::new(),
             chunks: Vec::new(),
             waiting_lines: 0,
             frame: 0,
             pending: HashMap::new(),
-            compressing: Ordered::new(depth),
+            compressing: Compressing::new(options, depth),
             pack: None,
             written: Vec::new(),
             added: Added::default(),
@@ -222,11 +212,7 @@ impl<'b> Packing<'b> {
         let chunks = std::mem::take(&mut self.chunks);
         let capacity = self.bytes.capacity();
         let plain = std::mem::replace(&mut self.bytes, Vec::with_capacity(capacity));
-        let compressors = Arc::clone(&self.compressors);
-        self.compressing.spawn(self.pool, move || {
-            let (stored, raw) = compressors.compress(plain)?;
-            Ok(Compressed { stored, raw, chunks })
-        });
+        self.compressing.start(self.pool, plain, chunks).map_err(MakeError::store("compressing"))?;
         self.frame += 1;
         Ok(())
     }
@@ -262,23 +248,5 @@ impl<'b> Packing<'b> {
             self.added.pack_bytes += sealed.len;
         }
         Ok(())
-    }
-}
-
-/// Compressors of one level, one for each thread that needs one at the same time.
-struct Compressors {
-    level: i32,
-    idle: Mutex<Vec<Compressor>>,
-}
-
-impl Compressors {
-    fn compress(&self, plain: Vec<u8>) -> io::Result<(Vec<u8>, bool)> {
-        let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
-        let mut compressor = idle.map_or_else(|| Compressor::new(self.level), Ok)?;
-        let compressed = compressor.compress(plain);
-        if let Ok(mut idle) = self.idle.lock() {
-            idle.push(compressor);
-        }
-        compressed
     }
 }

@@ -95,6 +95,20 @@ impl Compressor {
         Ok(Self { zstd })
     }
 
+    /// A compressor for zstd's `level` that has taken all the memory it needs for frames of up to `longest` plain
+    /// bytes.
+    pub fn sized(level: i32, longest: u32) -> io::Result<Self> {
+        let mut compressor = Self::new(level)?;
+        // What zstd takes depends on the level and the length. Zeros are the quickest way to tell it the length.
+        compressor.compress(vec![0; usize::try_from(longest).map_err(io::Error::other)?])?;
+        Ok(compressor)
+    }
+
+    /// Bytes that the compressor holds between frames.
+    pub fn memory(&mut self) -> usize {
+        self.zstd.context_mut().sizeof()
+    }
+
     /// Compresses `plain`; returns the stored bytes and whether they are raw.
     ///
     /// A frame that would save less than one part in 64 is kept raw: it costs the reader nothing to decode.

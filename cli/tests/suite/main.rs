@@ -18,6 +18,7 @@ mod interruption;
 mod list;
 mod lookup;
 mod make;
+mod memory;
 mod naming;
 mod oracle;
 mod readme;

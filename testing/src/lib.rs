@@ -4,7 +4,8 @@
 //! lose its power; [`LoopDevice`] is a block device and [`Mounted`] the file system on one; [`WriteLog`] is a
 //! device whose power can be cut afterwards, at any write, and [`BadDisk`] one with bad sectors. All but the first
 //! need root and the kernel's help. Where that is missing they say so and are none, unless [`REQUIRED`] is set in
-//! the environment: then they panic. [`Numbers`] are for tests that leave something to chance.
+//! the environment: then they panic. [`Numbers`] are for tests that leave something to chance, [`scratch`] is a
+//! place for disks.
 //!
 //! [`http`] is a web server that does what web servers do.
 
@@ -21,5 +22,5 @@ pub use bad_sectors::{BadDisk, BadSector};
 pub use disk::{Disk, LoopDevice, Mounted, PowerCut};
 pub use faulty::{Fault, Faulty};
 pub use numbers::Numbers;
-pub use system::REQUIRED;
+pub use system::{REQUIRED, scratch};
 pub use write_log::{Cut, Requests, WriteLog};

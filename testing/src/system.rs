@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
+use tempfile::TempDir;
+
 /// The environment variable that makes it an error when a device or file system cannot be had.
 pub const REQUIRED: &str = "CHUNK_REQUIRE_SYSTEM_TESTS";
 
@@ -37,4 +39,19 @@ pub(crate) fn run<A: AsRef<OsStr>>(
         let why = String::from_utf8_lossy(&output.stderr);
         Err(io::Error::other(format!("{program}: {}", why.trim())))
     }
+}
+
+/// A file system in memory, on most machines.
+const IN_MEMORY: &str = "/dev/shm";
+/// Fewest bytes that must be free there to use it.
+const ENOUGH: u64 = 2 << 30;
+
+/// A temporary directory for disks, in memory if there is room: those who wait for a real medium wait long.
+pub fn scratch() -> io::Result<TempDir> {
+    let available = run("df", ["--output=avail", "--block-size=1", IN_MEMORY]);
+    let available = available.ok().and_then(|said| said.lines().last()?.trim().parse::<u64>().ok());
+    if available.is_some_and(|available| available >= ENOUGH) {
+        return tempfile::tempdir_in(IN_MEMORY);
+    }
+    tempfile::tempdir()
 }

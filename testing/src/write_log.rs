@@ -14,10 +14,10 @@ use tempfile::TempDir;
 use crate::disk::LoopDevice;
 use crate::export::Export;
 use crate::numbers::Numbers;
-use crate::system::{or_skip, run};
+use crate::system::{or_skip, run, scratch};
 
-/// Bytes that a disk writes wholly or not at all.
-const SECTOR: usize = 512;
+/// The unit of the log.
+const SECTOR: u64 = 512;
 /// The log's first eight bytes.
 const MAGIC: u64 = 0x006a_7366_7773_6872;
 /// The log may be so many times as long as the device; it is sparse.
@@ -42,7 +42,7 @@ impl WriteLog {
     }
 
     fn try_start(base: &Path) -> io::Result<Self> {
-        let files = tempfile::tempdir()?;
+        let files = scratch()?;
         let path = |name: &str| files.path().join(name);
         let len = base.metadata()?.len();
         for name in ["base", "live"] {
@@ -100,13 +100,23 @@ struct Entry {
     is_flush: bool,
 }
 
+impl Entry {
+    /// The parts of the disk that it writes, cut where the disk's sectors of `len` bytes end.
+    fn sectors(&self, len: u64) -> impl Iterator<Item = Range<u64>> + use<> {
+        let (start, end) = (self.at, self.at + (self.bytes.end - self.bytes.start));
+        let first = (start < end).then_some(start);
+        std::iter::successors(first, move |at| Some((at / len + 1) * len).filter(|next| *next < end))
+            .map(move |at| at..((at / len + 1) * len).min(end))
+    }
+}
+
 /// What is left after a power cut.
 #[derive(Clone, Debug)]
 pub struct Cut {
     /// So many requests have taken place.
     pub whole: usize,
-    /// Of those after them, which sectors have reached the disk; none where it has `None`.
-    reached: Vec<Option<Vec<bool>>>,
+    /// Of each of those after them, the parts that have reached the disk.
+    reached: Vec<Vec<Range<u64>>>,
 }
 
 impl Requests {
@@ -121,8 +131,8 @@ impl Requests {
             let [start, sectors, flags, _] = [0, 8, 16, 24].map(|at| number(&entry, at));
             at += sector;
             // A discard says that the bytes are not needed any more; none are in the log.
-            let stored = if flags & DISCARD == 0 { sectors * SECTOR as u64 } else { 0 };
-            let start = start * SECTOR as u64;
+            let stored = if flags & DISCARD == 0 { sectors * SECTOR } else { 0 };
+            let start = start * SECTOR;
             if start.checked_add(stored).is_none_or(|end| end > len) {
                 return Err(io::Error::other(format!("the log leaves the disk at byte {start}")));
             }
@@ -144,16 +154,17 @@ impl Requests {
     }
 
     /// A cut between `cut` and the next flush: of the writes there some are lost, some torn, some have taken place.
-    pub fn tear(&self, cut: &Cut, numbers: &mut Numbers) -> Cut {
+    /// The disk writes `sector` bytes wholly or not at all: with 512 no file system is safe, as the superblock of
+    /// most is longer.
+    pub fn tear(&self, cut: &Cut, sector: u64, numbers: &mut Numbers) -> Cut {
         // How much reaches the disk differs from cut to cut, or few would lose almost all or almost nothing.
         let percent = numbers.below(101);
         let writes = self.entries[cut.whole..].iter().take_while(|entry| !entry.is_flush);
         let reached = writes.map(|entry| {
-            let sectors = (entry.bytes.end - entry.bytes.start) / SECTOR as u64;
             let is_torn = numbers.below(4) == 0;
             let arrives = numbers.below(100) < percent;
             let mut reaches = || if is_torn { numbers.below(100) < percent } else { arrives };
-            (is_torn || arrives).then(|| (0..sectors).map(|_| reaches()).collect())
+            entry.sectors(sector).filter(|_| reaches()).collect()
         });
         Cut { whole: cut.whole, reached: reached.collect() }
     }
@@ -167,11 +178,10 @@ impl Requests {
             image.write_all_at(&self.bytes(entry)?, entry.at)?;
         }
         for (entry, reached) in self.entries[cut.whole..].iter().zip(&cut.reached) {
-            let Some(reached) = reached else { continue };
             let bytes = self.bytes(entry)?;
-            let sectors = (entry.at..).step_by(SECTOR).zip(bytes.chunks(SECTOR));
-            for ((at, sector), _) in sectors.zip(reached).filter(|(_, reached)| **reached) {
-                image.write_all_at(sector, at)?;
+            let within = |at: u64| usize::try_from(at - entry.at).map_err(io::Error::other);
+            for part in reached {
+                image.write_all_at(&bytes[within(part.start)?..within(part.end)?], part.start)?;
             }
         }
         Ok(())
@@ -266,11 +276,11 @@ mod tests {
         let mut numbers = Numbers::from_seed(1);
         let (mut lost, mut torn) = (0, 0);
         for _ in 0..50 {
-            let image = restored(&requests, &requests.tear(&cuts[1], &mut numbers));
+            let image = restored(&requests, &requests.tear(&cuts[1], SECTOR, &mut numbers));
             assert!(image[..LEN / 2] == before[..LEN / 2]);
-            let sectors = || image[LEN / 2..].chunks(SECTOR);
-            assert!(sectors().all(|sector| sector == [1; SECTOR] || sector == [3; SECTOR]));
-            lost += usize::from(sectors().any(|sector| sector == [1; SECTOR]));
+            let sectors = || image[LEN / 2..].chunks(512);
+            assert!(sectors().all(|sector| sector == [1; 512] || sector == [3; 512]));
+            lost += usize::from(sectors().any(|sector| sector == [1; 512]));
             torn += sectors().zip(sectors().skip(1)).filter(|(one, next)| one != next).count();
         }
         assert!(lost > 10 && torn > 100, "{lost} images lack writes, {torn} times within them");

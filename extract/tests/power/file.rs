@@ -1,0 +1,132 @@
+//! The power fails while a file on ext4 is replaced or updated where it lies.
+
+use std::fs::{self, File};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use chunk_testing::{LoopDevice, Mounted, Numbers, WriteLog, scratch};
+use tempfile::TempDir;
+
+use crate::cuts::Cuts;
+use crate::store::{BLOCK, Made, SAVED, Store, To};
+
+/// Bytes of the disk.
+const DISK: Range<u64> = 0..96 << 20;
+/// Bytes of the image, less than a whole block in the last.
+const LEN: usize = (20 << 20) + 12_345;
+/// What a file system's disk writes wholly or not at all: its superblock must be whole.
+const SECTOR: u64 = 4096;
+/// What a cut may cost beyond what is lost: chunks at the edges of that, and the frames around them.
+const EDGES: u64 = 2 << 20;
+
+/// A file that is the older version, on a disk of its own.
+struct Slot {
+    files: TempDir,
+    store: Store,
+    old: Vec<u8>,
+}
+
+impl Slot {
+    /// From `old` to `new`. None where there are no disks.
+    fn new(old: Vec<u8>, new: Vec<u8>) -> Option<Self> {
+        let slot = Self { files: scratch().expect("a temporary directory"), store: Store::of(new), old };
+        fs::create_dir(slot.root()).expect("a directory can be made");
+        File::create(slot.disk()).and_then(|disk| disk.set_len(DISK.end)).expect("a file can be made");
+        let device = LoopDevice::attach_part(&slot.disk(), DISK)?;
+        Mounted::format(device.path()).expect("a file system can be made");
+        let mounted = slot.mount(&device);
+        fs::write(slot.file(), &slot.old).expect("there is room");
+        mounted.unmount().expect("no file is open");
+        Some(slot)
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.files.path().join("disk")
+    }
+
+    fn root(&self) -> PathBuf {
+        self.files.path().join("mounted")
+    }
+
+    fn file(&self) -> PathBuf {
+        self.root().join("image")
+    }
+
+    fn mount(&self, device: &LoopDevice) -> Mounted {
+        Mounted::mount(device.path(), &self.root()).expect("a file system that can be mounted")
+    }
+
+    /// Makes the image `to` its place, and again after power cuts. `check` looks at the file that a cut has left:
+    /// its bytes, and whether success was claimed.
+    fn test(
+        &self,
+        to: &To<'_>,
+        seed: u64,
+        check: impl Fn(&[u8], bool) -> bool,
+        allowed: impl Fn(&Made) -> u64,
+    ) {
+        let Some(log) = WriteLog::start(&self.disk()) else { return };
+        let device = log.device(DISK).expect("there is a log of one");
+        let mounted = self.mount(&device);
+        let first = self.store.extract(to).expect("the image is made");
+        let claimed = log.confirmed().expect("a log");
+        mounted.unmount().expect("no file is open");
+        drop(device);
+        let requests = log.finish().expect("a log");
+        let (mut disks, mut most) = (0, 0);
+        Cuts::new(&requests, claimed, SECTOR, seed).each(8, 2, |crash| {
+            let device = LoopDevice::attach_part(crash.disk, DISK).expect("there was a device");
+            let mounted = self.mount(&device);
+            let left = fs::read(self.file()).expect("the file was never away");
+            let holds = left == self.store.image();
+            assert!(holds || !crash.claimed, "{}: success was claimed too early", crash.name);
+            assert!(check(&left, crash.claimed), "{}: what is left of the file", crash.name);
+            let right = self.store.plan(&To::update(to.path)).totals.write == 0;
+            assert_eq!(right, holds, "{}: what is told of the file", crash.name);
+            let again = self.store.extract(to).unwrap_or_else(|error| panic!("{}: {error}", crash.name));
+            let made = fs::read(self.file()).expect("it was made");
+            assert!(made == self.store.image(), "{}: another image", crash.name);
+            let entries = fs::read_dir(self.root()).expect("a directory");
+            let names = entries.map(|entry| entry.expect("it can be listed").file_name());
+            let left: Vec<_> = names.filter(|name| name != "lost+found").collect();
+            assert_eq!(left, ["image"], "{}", crash.name);
+            let allowed = allowed(&first);
+            assert!(again.downloaded <= allowed, "{}: {} of {allowed}", crash.name, again.downloaded);
+            (disks, most) = (disks + 1, again.downloaded.max(most));
+            mounted.unmount().expect("no file is open");
+        });
+        println!("first run: {} bytes; on {disks} disks at most {most}", first.downloaded);
+    }
+}
+
+/// An image and the next version: all behind the first bytes moves, and it gets shorter by `less`.
+fn versions(seed: u64, less: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut numbers = Numbers::from_seed(seed);
+    let old = numbers.bytes(LEN);
+    let mut new = [&numbers.bytes(200_000), &old[..]].concat();
+    new.truncate(LEN - less);
+    (old, new)
+}
+
+#[test]
+fn a_file_that_is_replaced_is_the_old_one_or_the_new_one_whenever_the_power_fails() {
+    let (old, new) = versions(1, 0);
+    let Some(slot) = Slot::new(old, new) else { return };
+    // The old file stays a seed until the new one is complete, so nothing is ever lost.
+    let is_whole = |left: &[u8], _| left == slot.old || left == slot.store.image();
+    slot.test(&To::replace(&slot.file()), 0x01f, is_whole, |first| first.downloaded + EDGES);
+}
+
+#[test]
+fn a_file_that_is_updated_where_it_lies_can_be_finished_whenever_the_power_fails() {
+    for less in [0, 3 << 20] {
+        let (old, new) = versions(2, less);
+        let Some(slot) = Slot::new(old, new) else { return };
+        slot.test(
+            &To::update(&slot.file()),
+            0x02f,
+            |left, _| left.len() == LEN || left.len() == LEN - less,
+            |first| first.downloaded + SAVED + (8 << 20) + BLOCK + EDGES,
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! A store with one published image, and what it costs to make the image from there.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chunk_extract::{
+    Destination, Existing, ExtractError, Job, Limits, Options, Report, Silent, State, Verify, Version,
+};
+use chunk_fetch::{DirectorySource, FetchError, Source};
+use chunk_index::{Annotations, Index};
+use chunk_publisher::{Publisher, Wish};
+use chunk_store::Directory;
+use tempfile::TempDir;
+
+/// Bytes of a block, the unit in which images are written.
+pub(crate) const BLOCK: u64 = chunk_chunker::image::BLOCK as u64;
+/// Old bytes that a run may hold in memory until they are written elsewhere.
+pub(crate) const SAVED: u64 = 4 << 20;
+
+/// A store with one image.
+#[derive(Debug)]
+pub(crate) struct Store {
+    root: TempDir,
+    image: Vec<u8>,
+}
+
+impl Store {
+    /// Publishes `image` in a new store.
+    pub(crate) fn of(image: Vec<u8>) -> Self {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::open_for_writing(root.path()).expect("a store");
+        let options = chunk_publisher::Options {
+            level: 1,
+            // Small, so that what is downloaded is about what is missing.
+            frame_len: 64 << 10,
+            ..chunk_publisher::Options::for_directory(&directory)
+        };
+        let name = "image".parse().expect("a word");
+        let wish = Wish { name, label: None, release: None, annotations: Annotations::default() };
+        let source = chunk_publisher::Source::stream(std::io::Cursor::new(image.clone()));
+        let mut publisher = Publisher::new(&directory, options).expect("a publisher");
+        publisher.make(source, &wish, &()).expect("published");
+        drop(publisher);
+        Self { root, image }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The published image.
+    pub(crate) fn image(&self) -> &[u8] {
+        &self.image
+    }
+
+    /// The bytes of its index.
+    pub(crate) fn index(&self) -> Vec<u8> {
+        index(self.path())
+    }
+
+    /// Makes the image at `to`.
+    pub(crate) fn extract(&self, to: &To<'_>) -> Result<Made, ExtractError> {
+        extract(self.path(), to)
+    }
+
+    /// What making the image at `to` would take.
+    pub(crate) fn plan(&self, to: &To<'_>) -> Report {
+        job(self.path(), to, &DirectorySource::new(self.path())).plan().expect("a plan")
+    }
+}
+
+/// Makes the image of the store in `root` at `to`.
+pub(crate) fn extract(root: &Path, to: &To<'_>) -> Result<Made, ExtractError> {
+    let source = Metered { inner: DirectorySource::new(root), bytes: AtomicU64::new(0) };
+    let report = job(root, to, &source).run()?;
+    Ok(Made { report, downloaded: source.bytes.into_inner() })
+}
+
+fn index(root: &Path) -> Vec<u8> {
+    std::fs::read(root.join("image.cidx")).expect("it was published")
+}
+
+fn job<'j>(root: &Path, to: &To<'_>, source: &'j dyn Source) -> Job<'j> {
+    Job {
+        source,
+        version: Version::Index(Index::decode(index(root)).expect("a whole index")),
+        seeds: Vec::new(),
+        own_lists: None,
+        state: to.state.map(|state| State::open(state).expect("a state directory")),
+        destination: Destination::Path { path: to.path.to_owned(), existing: to.existing },
+        options: Options {
+            threads: 2,
+            limits: Limits { saved: SAVED, ..Limits::default() },
+            verify: to.verify,
+            ..Options::default()
+        },
+        observer: &Silent,
+    }
+}
+
+/// Where an image is to go, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct To<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) existing: Existing,
+    pub(crate) state: Option<&'a Path>,
+    pub(crate) verify: Verify,
+}
+
+impl<'a> To<'a> {
+    /// A device, or a file that is updated where it lies.
+    pub(crate) fn update(path: &'a Path) -> Self {
+        Self { path, existing: Existing::Update, state: None, verify: Verify::Write }
+    }
+
+    /// A file that is replaced when the new one is complete.
+    pub(crate) fn replace(path: &'a Path) -> Self {
+        Self { existing: Existing::Replace, ..Self::update(path) }
+    }
+}
+
+/// An image that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) report: Report,
+    /// Bytes of packs that were read.
+    pub(crate) downloaded: u64,
+}
+
+/// A store, and how much of its packs was read.
+struct Metered {
+    inner: DirectorySource,
+    bytes: AtomicU64,
+}
+
+impl Source for Metered {
+    fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
+        self.inner.read(object, range, buffer)?;
+        self.bytes.fetch_add(buffer.len() as u64, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
+        self.inner.open(object, at_most, buffer)
+    }
+}

@@ -17,6 +17,9 @@ pub use window::{Identity, Window};
 use std::io;
 use std::ops::Range;
 
+/// Smallest piece that may be unreadable.
+const SECTOR: u64 = 4096;
+
 /// Something that holds bytes of the image, perhaps.
 #[derive(Debug)]
 pub struct Seed {
@@ -63,6 +66,30 @@ impl Seed {
             Kind::Window(window) => window.read(offset, buffer),
             Kind::Directory(directory) => directory.read(offset, buffer),
             Kind::Store(store) => store.read(offset, buffer),
+        }
+    }
+
+    /// Reads what can be read of `buffer.len()` bytes at `offset`, and leaves the rest of `buffer` as it is.
+    pub(crate) fn read_readable(&self, offset: u64, buffer: &mut [u8]) {
+        if self.read(offset, buffer).is_ok() {
+            return;
+        }
+        let mut at = offset;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let len = usize::try_from(SECTOR - at % SECTOR).map_or(rest.len(), |len| len.min(rest.len()));
+            let (sector, behind) = rest.split_at_mut(len);
+            let _ = self.read_near_error(at, sector);
+            at += len as u64;
+            rest = behind;
+        }
+    }
+
+    /// Reads bytes near others that cannot be read.
+    fn read_near_error(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match &self.kind {
+            Kind::Window(window) => window.read_near_error(offset, buffer),
+            Kind::Directory(_) | Kind::Store(_) => self.read(offset, buffer),
         }
     }
 

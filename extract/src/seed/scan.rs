@@ -13,14 +13,12 @@ use std::thread;
 use chunk_chunker::{Chunks, Name, Params, is_zero};
 use chunk_index::ShortName;
 
-use crate::seed::Seed;
+use crate::seed::{SECTOR, Seed};
 
 /// Bytes of a unit.
 const UNIT: u64 = 16 << 20;
 /// Largest chunks read before a unit to get into step.
 const LEAD_CHUNKS: u64 = 8;
-/// Smallest piece that may be unreadable.
-const SECTOR: u64 = 4096;
 /// Pieces in a row that fail one by one before larger steps are taken.
 const PATIENCE: u32 = 64;
 /// Largest step over what cannot be read.
@@ -103,40 +101,31 @@ impl Scan<'_> {
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         while at < unit.range.end {
             let start = at;
-            let mut reader = Reach { seed, at: &mut at, end };
+            let mut reader = Reach { seed, at: &mut at, end, error: None };
             let mut chunks = Chunks::new(self.params, &mut reader);
-            let error = loop {
-                match chunks.next_chunk() {
-                    Ok(Some(chunk)) => {
-                        let offset = start + chunk.offset;
-                        if offset >= unit.range.end {
-                            break None;
-                        }
-                        if offset >= unit.range.start {
-                            let short = if is_zero(chunk.bytes) {
-                                ShortName::ZERO
-                            } else {
-                                ShortName::of(&Name::of(chunk.bytes))
-                            };
-                            let len = u32::try_from(chunk.bytes.len()).expect("chunks are small");
-                            if (self.wanted)(short, len) {
-                                found.push(Found { offset, short, len });
-                            }
-                        }
-                    }
-                    Ok(None) => break None,
-                    Err(error) => break Some(error),
+            // It never fails: a reader ends where it cannot read, so what lies before is cut all the same.
+            while let Ok(Some(chunk)) = chunks.next_chunk() {
+                let offset = start + chunk.offset;
+                if offset >= unit.range.end {
+                    return (found, unreadable);
                 }
-            };
-            match error {
-                None => break,
-                Some(error) => {
-                    let from = at;
-                    at = next_readable(seed, at, end);
-                    if from >= unit.range.start {
-                        unreadable.push(Unreadable { range: from..at, error });
+                if offset >= unit.range.start {
+                    let short = if is_zero(chunk.bytes) {
+                        ShortName::ZERO
+                    } else {
+                        ShortName::of(&Name::of(chunk.bytes))
+                    };
+                    let len = u32::try_from(chunk.bytes.len()).expect("chunks are small");
+                    if (self.wanted)(short, len) {
+                        found.push(Found { offset, short, len });
                     }
                 }
+            }
+            let Some(error) = reader.error else { break };
+            let from = at;
+            at = next_readable(seed, at, end);
+            if unit.range.contains(&from) {
+                unreadable.push(Unreadable { range: from..at, error });
             }
         }
         (found, unreadable)
@@ -169,7 +158,7 @@ fn next_readable(seed: &Seed, from: u64, end: u64) -> u64 {
         let mut sector = [0; SECTOR as usize];
         let len = usize::try_from(end - at).map_or(sector.len(), |left| left.min(sector.len()));
         // The first sector is the one that failed.
-        if failures > 0 && seed.read(at, &mut sector[..len]).is_ok() {
+        if failures > 0 && seed.read_near_error(at, &mut sector[..len]).is_ok() {
             break;
         }
         failures += 1;
@@ -181,11 +170,13 @@ fn next_readable(seed: &Seed, from: u64, end: u64) -> u64 {
     at
 }
 
-/// Reads a seed as a stream, with its position where the caller sees it.
+/// Reads a seed as a stream up to what cannot be read, with its position where the caller sees it.
 struct Reach<'a> {
     seed: &'a Seed,
     at: &'a mut u64,
     end: u64,
+    /// Why it ended before its time.
+    error: Option<io::Error>,
 }
 
 impl Read for Reach<'_> {
@@ -193,13 +184,21 @@ impl Read for Reach<'_> {
         let left = self.end - *self.at;
         let len = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let mut result = self.seed.read(*self.at, &mut buffer[..len]).map(|()| len);
-        if result.is_err() && len as u64 > SECTOR {
-            // Up to the sector that fails, byte by byte of it unread.
-            let sector = usize::try_from(SECTOR - *self.at % SECTOR).expect("a sector is small");
-            result = self.seed.read(*self.at, &mut buffer[..sector]).map(|()| sector);
+        if result.is_err() {
+            // Sector by sector up to the one that fails.
+            let sector = usize::try_from(SECTOR - *self.at % SECTOR).expect("a sector is small").min(len);
+            result = self.seed.read_near_error(*self.at, &mut buffer[..sector]).map(|()| sector);
         }
-        *self.at += *result.as_ref().unwrap_or(&0) as u64;
-        result
+        match result {
+            Ok(len) => {
+                *self.at += len as u64;
+                Ok(len)
+            }
+            Err(error) => {
+                self.error = Some(error);
+                Ok(0)
+            }
+        }
     }
 }
 

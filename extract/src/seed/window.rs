@@ -2,17 +2,20 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
+use std::num::NonZero;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{OFlags, SeekFrom as Whence};
+use rustix::fs::{Advice, OFlags, SeekFrom as Whence};
 use rustix::io::Errno;
 
 /// A hole shorter than this is read: a scan that starts anew loses its place in the chunks.
 const WORTH_SKIPPING: u64 = 16 << 20;
+/// What a page cache holds as one is at most so long, and starts at a multiple of its length.
+const LARGEST_FOLIO: u64 = 2 << 20;
 
 /// Some bytes of a regular file or block device.
 #[derive(Debug, Clone)]
@@ -89,6 +92,21 @@ impl Window {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.file.read_exact_at(buffer, self.range.start + offset)
+    }
+
+    /// Reads bytes near others that cannot be read.
+    ///
+    /// A page cache that reads ahead gives up a large folio as a whole for one bad sector. So what it holds there
+    /// is dropped, and for this once it reads no more than it is asked for.
+    pub(crate) fn read_near_error(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let around = (self.range.start + offset) / LARGEST_FOLIO * LARGEST_FOLIO;
+        // Advice is not heeded everywhere, and then there is nothing else to try.
+        let file = self.file.as_fd();
+        let _ = rustix::fs::fadvise(file, around, NonZero::new(2 * LARGEST_FOLIO), Advice::DontNeed);
+        let _ = rustix::fs::fadvise(file, 0, None, Advice::Random);
+        let result = self.read(offset, buffer);
+        let _ = rustix::fs::fadvise(file, 0, None, Advice::Normal);
+        result
     }
 
     /// Everything but long holes, by what the file system says; devices have none.

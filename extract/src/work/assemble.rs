@@ -91,7 +91,7 @@ impl<'w, 'a> Assembler<'w, 'a> {
         match run.origin {
             Origin::Zero => {}
             Origin::Seed { seed, offset } => {
-                let _ = shared.seeds[usize::from(seed)].read(offset + before, part);
+                shared.seeds[usize::from(seed)].read_readable(offset + before, part);
             }
             Origin::New { offset } => {
                 let offset = offset + before;

@@ -1,38 +1,29 @@
 //! Images, and what may become of them.
 
-use std::env;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use chunk_chunker::image::BLOCK;
 
-/// Numbers that look random and can be repeated (`SplitMix64`).
+/// Numbers that look random and can be had again.
 #[derive(Clone, Debug)]
-pub(crate) struct Numbers(u64);
+pub(crate) struct Numbers(chunk_testing::Numbers);
 
 impl Numbers {
-    /// From `CHUNK_TEST_SEED` if it is set; otherwise new ones, whose seed is printed.
+    /// From the seed in the environment if there is one; otherwise new ones, whose seed is printed.
     pub(crate) fn new() -> Self {
-        let seed = env::var("CHUNK_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
-        println!("to repeat: CHUNK_TEST_SEED={seed}");
-        Self(seed)
-    }
-
-    pub(crate) fn from_seed(seed: u64) -> Self {
-        Self(seed)
+        let name = chunk_testing::Numbers::SEED;
+        let seed = chunk_testing::Numbers::seed_or(RandomState::new().build_hasher().finish());
+        println!("to repeat: {name}={seed}");
+        Self(chunk_testing::Numbers::from_seed(seed))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.draw()
     }
 
     /// A number from 0 to `limit` − 1.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).expect("less than a usize")
+        usize::try_from(self.0.below(limit as u64)).expect("less than a usize")
     }
 
     pub(crate) fn one_in(&mut self, times: usize) -> bool {

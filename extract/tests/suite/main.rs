@@ -6,8 +6,19 @@
 #![expect(clippy::disallowed_methods, reason = "images and damage are plain files, written once")]
 
 mod counting;
+mod damage;
+mod devices;
+mod files;
 mod images;
 mod model;
+mod objects;
+mod partitions;
 mod permutations;
+mod refusals;
+mod rivals;
+mod seeds;
+mod state;
 mod store;
 mod tries;
+mod unsteady;
+mod watching;

@@ -2,7 +2,7 @@
 
 use crate::coder::{Bit, Bytes, Coder, Signed};
 use crate::copies::Copy;
-use crate::predict::{Prediction, Predictor, SHAPES, Shape, number};
+use crate::predict::{Prediction, Predictor, SHAPES, SOURCES, number};
 
 /// Bytes that share one bit for "all as in the base".
 const SPAN: u32 = 16;
@@ -10,43 +10,47 @@ const SPAN: u32 = 16;
 /// A caller shows at least this much of a copy, or its rest: the longest field, and a span.
 pub(crate) const AHEAD: u32 = 32;
 
-/// All models of a body.
+/// All models of a body, and what they go by.
 pub(crate) struct Body {
     predictor: Predictor,
-    /// Whether a span differs: by how the last four did and whether the last field was as predicted.
-    spans: [Bit; 32],
+    /// Whether a span differs from the base: by how the last four did.
+    spans: [Bit; 16],
     recent: usize,
-    /// Whether a byte of such a span differs: by place since the last that did.
+    /// Whether a byte of such a span differs: by its place, the byte before it in the base, and itself there.
     bytes: Vec<Bit>,
     different: Bytes,
     new: Bytes,
-    /// Whether a prediction holds, by shape, source, and the last ones of the shape.
+    /// Whether a prediction holds: by shape, by source, and by how the last two of the shape did.
     holds: Vec<Bit>,
     lately: [usize; SHAPES],
     others: [Bit; SHAPES],
     corrections: [Signed; SHAPES],
-    /// The last bytes of the target, the last in the low bits, and the last difference.
+    /// The last four bytes of the target, the last in the low bits.
     history: u32,
+    /// The last difference, and the last one of each byte value.
     difference: u8,
-    lastd: [u8; 256],
+    differences: [u8; 256],
 }
+
+/// Places of a byte in a span that differs: the first; behind bytes that do not differ; behind one that does.
+const PLACES: usize = 3;
 
 impl Body {
     pub(crate) fn new(predictor: Predictor) -> Self {
         Self {
             predictor,
-            spans: [Bit::default(); 32],
+            spans: [Bit::default(); 16],
             recent: 0,
-            bytes: vec![Bit::default(); 1 << 19],
+            bytes: vec![Bit::default(); PLACES << 16],
             different: Bytes::new(),
             new: Bytes::new(),
-            holds: vec![Bit::default(); SHAPES * 5 * 4],
+            holds: vec![Bit::default(); SHAPES * SOURCES * 4],
             lately: [0; SHAPES],
             others: [Bit::default(); SHAPES],
             corrections: Default::default(),
             history: 0,
             difference: 0,
-            lastd: [0; 256],
+            differences: [0; 256],
         }
     }
 
@@ -55,7 +59,7 @@ impl Body {
         for byte in target {
             let last = self.history;
             let contexts = [last & 0xff, 1 << 24 | (last & 0xffff), 2 << 24 | (last & 0xff_ffff)];
-            *byte = self.new.code(coder, contexts, 0, *byte);
+            *byte = self.new.code(coder, contexts, *byte);
             self.push(*byte);
         }
     }
@@ -80,7 +84,7 @@ impl Body {
         let mut at = start;
         let place = |at: u32| (at - start) as usize;
         let stop = base.len().saturating_sub(AHEAD as usize);
-        let is_rest = copy.len - done <= base.len() as u32;
+        let is_rest = base.len() >= (copy.len - done) as usize;
         let mut field = self.predictor.next(at, end);
         while at < end && (is_rest || place(at) < stop) {
             let next = field.map_or(end, |(next, _)| next);
@@ -119,33 +123,33 @@ impl Body {
             }
             return;
         }
-        let mut since = 0;
-        let mut prev = 0_usize;
+        let (mut place, mut before) = (0, 0);
         for (&old, new) in base.iter().zip(target) {
-            let differs = self.bytes
-                [(since.min(1) + 2 * usize::from(since >= 16)) << 16 | prev << 8 | usize::from(old)]
-            .code(coder, old != *new);
-            if differs {
-                let last = self.history;
-                let old = u32::from(old);
-                let [byte, ..] = old.to_le_bytes();
-                let contexts = [
-                    u32::from(self.difference),
-                    2 << 24 | old << 8 | (last & 0xff),
-                    3 << 24 | old << 8 | u32::from(self.lastd[usize::from(byte)]),
-                ];
-                let [byte, ..] = old.to_le_bytes();
-                self.difference = self.different.code(coder, contexts, 0, new.wrapping_sub(byte));
-                *new = byte.wrapping_add(self.difference);
-                self.lastd[usize::from(byte)] = self.difference;
-                since = 16;
+            let model = &mut self.bytes[place << 16 | before << 8 | usize::from(old)];
+            if model.code(coder, old != *new) {
+                *new = self.replaced(coder, old, *new);
+                place = 2;
             } else {
                 *new = old;
-                since = (since + 1).min(31);
+                place = place.max(1);
             }
+            before = usize::from(old);
             self.push(*new);
-            prev = usize::from(old);
         }
+    }
+
+    /// Says or hears `new`, which stands for the `old` of the base.
+    fn replaced<C: Coder>(&mut self, coder: &mut C, old: u8, new: u8) -> u8 {
+        let last = &mut self.differences[usize::from(old)];
+        let at_old = u32::from(old) << 8;
+        let contexts = [
+            u32::from(self.difference),
+            1 << 16 | at_old | (self.history & 0xff),
+            2 << 16 | at_old | u32::from(*last),
+        ];
+        self.difference = self.different.code(coder, contexts, new.wrapping_sub(old));
+        *last = self.difference;
+        old.wrapping_add(self.difference)
     }
 
     #[inline]
@@ -153,7 +157,7 @@ impl Body {
         let shape = prediction.shape;
         let kind = shape.number();
         let lately = &mut self.lately[kind];
-        let context = (kind * 5 + prediction.source as usize) * 4 + *lately;
+        let context = (kind * SOURCES + prediction.source.number()) * 4 + *lately;
         let holds = self.holds[context].code(coder, value == prediction.value);
         *lately = (*lately << 1 | usize::from(holds)) & 3;
         let said = if holds {

@@ -23,7 +23,7 @@ impl Copy {
     }
 }
 
-/// Copies never outnumber a quarter of the target's bytes and this; so a list of lies cannot take memory.
+/// Copies never outnumber a quarter of the target's bytes, nor this: a list of lies cannot take memory.
 const MOST_COPIES: u32 = 1 << 18;
 
 #[derive(Default)]
@@ -45,9 +45,10 @@ pub(crate) fn code<C: Coder>(
 ) -> Result<Vec<Copy>, DecodeError> {
     let broken = |rule| Err(DecodeError::Rule { part: "copy list", rule });
     let count = Number::default().code(coder, copies.len() as u64);
-    if count > u64::from(MOST_COPIES.min(target_len / 4)) {
+    let most = MOST_COPIES.min(target_len / 4);
+    let Some(count) = u32::try_from(count).ok().filter(|&count| count <= most) else {
         return broken("more copies than a target of this length may have");
-    }
+    };
     let mut models = Models::default();
     let mut heard = Vec::with_capacity(count as usize);
     let (mut base_end, mut target_end) = (0_u32, 0_u32);

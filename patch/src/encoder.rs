@@ -2,16 +2,14 @@
 
 use std::fmt;
 
-use crate::copies::Copy;
 use crate::decoder::Decoder;
 use crate::difference;
 use crate::layout::Layout;
 use crate::limits::{self, Limits};
-use crate::map::Map;
-use crate::matching;
+use crate::matching::{self, Search};
 use crate::method::Method;
 use crate::prefixed;
-use crate::programs::{self, Pairing};
+use crate::programs;
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +17,33 @@ pub struct Effort {
     level: u8,
 }
 
+/// From this level on, programs have their addresses mapped even if method 0 could do.
+const MAPPED_FROM: u8 = 5;
+
+/// From this level on, the longest of all matches are searched.
+const SORTED_FROM: u8 = 16;
+
 impl Effort {
     /// An effort of `level` 1–22, the scale of zstd; a level beyond is taken as the nearest.
     pub fn new(level: u8) -> Self {
         Self { level: level.clamp(1, 22) }
     }
+
+    fn search(self) -> Search {
+        if self.level >= SORTED_FROM { Search::Sorted } else { Search::Sampled }
+    }
+
+    /// How often programs are aligned.
+    fn rounds(self) -> usize {
+        match self.level {
+            ..SORTED_FROM => 2,
+            _ => 3,
+        }
+    }
 }
 
 impl Default for Effort {
-    /// Level 9: costs little more than reading base and target.
+    /// Level 9.
     fn default() -> Self {
         Self::new(9)
     }
@@ -37,7 +53,7 @@ impl Default for Effort {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// Base and target are longer than any method takes.
+    /// Base or target are longer than [`MAX_GROUP`](crate::MAX_GROUP).
     TooLong {
         /// Bytes of the base.
         base: usize,
@@ -65,66 +81,38 @@ impl std::error::Error for EncodeError {}
 ///
 /// The patch has been decoded and compared with `target` before it is returned.
 pub fn encode(base: &[u8], target: &[u8], effort: Effort) -> Result<Vec<u8>, EncodeError> {
-    let too_long = EncodeError::TooLong { base: base.len(), target: target.len() };
     let longest = limits::MAX_GROUP as usize;
     if base.len() > longest || target.len() > longest {
-        return Err(too_long);
+        return Err(EncodeError::TooLong { base: base.len(), target: target.len() });
     }
-    let mut best: Option<Vec<u8>> = None;
-    let mut offer = |patch: Vec<u8>| {
-        if best.as_ref().is_none_or(|best| patch.len() < best.len()) && gives(&patch, base, target) {
-            best = Some(patch);
+    let can_be_prefixed = base.len() + target.len() <= limits::MAX_PREFIXED as usize;
+    let mut patches = Vec::new();
+    if can_be_prefixed && let Some(packed) = prefixed::encode(base, target, i32::from(effort.level)) {
+        patches.push(with_method(Method::Prefixed, &packed));
+    }
+    let program =
+        if effort.level >= MAPPED_FROM || !can_be_prefixed { program(base, target, effort) } else { None };
+    match program {
+        Some(payload) => patches.push(with_method(Method::Program, &payload)),
+        None if effort.level >= SORTED_FROM || !can_be_prefixed => {
+            let copies = matching::align(base, target, effort.search());
+            let payload = difference::encode(base, target, &Layout::default(), &copies);
+            patches.extend(payload.map(|payload| with_method(Method::Difference, &payload)));
         }
-    };
-    if base.len() + target.len() <= limits::MAX_PREFIXED as usize
-        && let Some(packed) = prefixed::encode(base, target, i32::from(effort.level))
-    {
-        offer(with_method(Method::Prefixed, &packed));
+        None => {}
     }
-    match program(base, target) {
-        Some(payload) => offer(with_method(Method::Program, &payload)),
-        None => {
-            let copies = matching::align(base, target);
-            if let Some(payload) = difference::encode(base, target, &Layout::default(), &copies) {
-                offer(with_method(Method::Difference, &payload));
-            }
-        }
-    }
-    best.ok_or(if base.len() + target.len() > limits::MAX_PREFIXED as usize {
-        too_long
-    } else {
-        EncodeError::NoMethod
-    })
+    patches.sort_by_key(Vec::len);
+    patches.into_iter().find(|patch| gives(patch, base, target)).ok_or(EncodeError::NoMethod)
 }
 
-/// The payload of method 2 if base and target have programs.
-fn program(base: &[u8], target: &[u8]) -> Option<Vec<u8>> {
+/// The payload of method 2, if base and target have programs.
+fn program(base: &[u8], target: &[u8], effort: Effort) -> Option<Vec<u8>> {
     let (before, after) = (programs::find(base), programs::find(target));
-    let pairs: Pairing = (0..before.len().min(after.len())).map(|at| (at, at)).collect();
-    if pairs.is_empty() {
+    if before.is_empty() || after.is_empty() {
         return None;
     }
-    let (forth, back) = programs::layouts(&before, &after, &pairs);
-    let base_len = u32::try_from(base.len()).ok()?;
-    let target_len = u32::try_from(target.len()).ok()?;
-    let mut copies = Vec::new();
-    for label in 0..3 {
-        let base_view = matching::view(base, &forth, Map::new(&copies, base_len))?;
-        // What the base's addresses are mapped to are the target's own.
-        let covered: Vec<Copy> = copies.iter().map(|copy| Copy { base: copy.target, ..*copy }).collect();
-        let target_view = matching::view(target, &own_layout(&back), Map::new(&covered, target_len))?;
-        copies = matching::align(&base_view, &target_view);
-    }
-    difference::encode(base, target, &forth, &copies)
-}
-
-/// A layout in which every byte stays where it is.
-fn own_layout(layout: &Layout) -> Layout {
-    let mut own = layout.clone();
-    for segment in own.modules.iter_mut().flat_map(|module| &mut module.segments) {
-        segment.target = segment.base;
-    }
-    own
+    let aligned = programs::align((base, &before), (target, &after), effort.search(), effort.rounds())?;
+    difference::encode(base, target, &aligned.layout, &aligned.copies)
 }
 
 fn with_method(method: Method, payload: &[u8]) -> Vec<u8> {

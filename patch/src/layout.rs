@@ -10,7 +10,7 @@ use crate::error::DecodeError;
 pub(crate) enum Kind {
     /// Instructions of x86-64.
     Code,
-    /// Instructions of AArch64.
+    /// Instructions of `AArch64`.
     Code64,
     /// Words of 8 bytes, some of them addresses.
     Words,
@@ -156,12 +156,11 @@ pub(crate) fn code<C: Coder>(coder: &mut C, layout: &Layout, base_len: u32) -> R
     let broken = |rule| DecodeError::Rule { part: "layout", rule };
     let mut models = Models::default();
     let count = models.count.code(coder, layout.modules.len() as u64);
-    if count > MOST_MODULES as u64 {
-        return Err(broken("too many modules"));
-    }
+    let count = usize::try_from(count).ok().filter(|&count| count <= MOST_MODULES);
+    let count = count.ok_or(broken("too many modules"))?;
     let mut heard = Layout::default();
     let mut end = 0;
-    for at in 0..count as usize {
+    for at in 0..count {
         let module = layout.modules.get(at);
         let said = module.map_or(&[][..], |module| &module.segments);
         let segments =

@@ -17,7 +17,7 @@ pub(crate) enum Shape {
     FromAnchor(u32),
     /// Eight bytes: the address.
     Absolute,
-    /// Four bytes: an instruction of AArch64 that holds the address or a part of it.
+    /// Four bytes: an instruction of `AArch64` that holds the address or a part of it.
     Instruction(Form),
 }
 
@@ -113,6 +113,22 @@ pub(crate) enum Source {
     Outside,
 }
 
+/// How many numbers [`Source::number`] gives.
+pub(crate) const SOURCES: usize = 5;
+
+impl Source {
+    /// A number below [`SOURCES`] that tells sources apart.
+    pub(crate) fn number(self) -> usize {
+        match self {
+            Self::Learnt => 0,
+            Self::Same => 1,
+            Self::Copied => 2,
+            Self::Near => 3,
+            Self::Outside => 4,
+        }
+    }
+}
+
 /// A predicted field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prediction {
@@ -147,7 +163,7 @@ pub(crate) struct Predictor {
     learnt: Vec<(u64, u64)>,
     /// The last field of a jump table, and where that table starts.
     table: (u32, u32),
-    /// For each register of AArch64, the page last put there, in the base and in the target.
+    /// For each register of `AArch64`, the page last put there, in the base and in the target.
     pages: [(u64, u64); 32],
 }
 
@@ -193,8 +209,9 @@ impl Predictor {
         /// How far back a start is looked for when a copy begins within a table.
         const ENTRIES: u32 = 1024;
         let (last, table) = self.table;
-        let is_start = |at: u32| self.fields.tables.contains(at);
-        let table = if !is_start(at) && at == last.wrapping_add(4) {
+        let is_start = |at: u32| self.fields.is_table(at);
+        // The same field may be asked for again where a piece of the copy ends.
+        let table = if !is_start(at) && (at == last || at == last.wrapping_add(4)) {
             table
         } else {
             let entries =

@@ -7,9 +7,6 @@ use super::logistic::{squash, stretch};
 /// Contexts that are mixed.
 pub(crate) const CONTEXTS: usize = 3;
 
-/// Sets of weights that a caller can choose from.
-pub(crate) const SETS: usize = 3;
-
 /// Log2 of the groups of 16 slots for each context. Two contexts may meet in a group: that costs bits, nothing else.
 const GROUP_BITS: u32 = 14;
 
@@ -28,18 +25,12 @@ impl Bytes {
     pub(crate) fn new() -> Self {
         Self {
             slots: vec![Slot::default(); (CONTEXTS << GROUP_BITS) << 4],
-            weights: vec![[FIRST_WEIGHT; CONTEXTS]; SETS * 256],
+            weights: vec![[FIRST_WEIGHT; CONTEXTS]; 256],
         }
     }
 
-    /// Says or hears `byte`. `contexts` are numbers that may tell something of it; `set` selects the weights.
-    pub(crate) fn code<C: Coder>(
-        &mut self,
-        coder: &mut C,
-        contexts: [u32; CONTEXTS],
-        set: usize,
-        byte: u8,
-    ) -> u8 {
+    /// Says or hears `byte`. `contexts` are numbers that may tell something of it.
+    pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, contexts: [u32; CONTEXTS], byte: u8) -> u8 {
         let mut node = 1_u32;
         let mut groups = groups(contexts, 0);
         for level in (0..8).rev() {
@@ -50,7 +41,7 @@ impl Bytes {
             let depth = if level < 4 { 3 - level } else { 7 - level };
             let within = (1 << depth) | (node & ((1 << depth) - 1));
             let slots = groups.map(|group| group + within as usize);
-            let bit = self.bit(coder, slots, set * 256 + node as usize, (byte >> level) & 1 == 1);
+            let bit = self.bit(coder, slots, node as usize, (byte >> level) & 1 == 1);
             node = 2 * node + u32::from(bit);
         }
         let [said, ..] = node.to_le_bytes();
@@ -96,15 +87,9 @@ fn groups(contexts: [u32; CONTEXTS], node: u32) -> [usize; CONTEXTS] {
 struct Slot(u16);
 
 /// How far a chance moves, in 4096ths of the error, by how often the slot was seen.
-const STEPS: [i32; 16] = {
-    let mut steps = [0; 16];
-    let mut seen = 0;
-    while seen < 16 {
-        steps[seen as usize] = 8192 / (2 * seen + 3);
-        seen += 1;
-    }
-    steps
-};
+///
+/// 4096 / (n + 1.5), rounded down.
+const STEPS: [i32; 16] = [2730, 1638, 1170, 910, 744, 630, 546, 481, 431, 390, 356, 327, 303, 282, 264, 248];
 
 impl Default for Slot {
     fn default() -> Self {
@@ -119,11 +104,12 @@ impl Slot {
     }
 
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a chance moves towards 0 or 4095 and never beyond")]
     fn learn(&mut self, bit: bool) {
         let seen = self.0 & 15;
         let chance = i32::from(self.0 >> 4);
         let error = (i32::from(bit) << 12) - i32::from(bit) - chance;
         let chance = chance + ((error * STEPS[usize::from(seen)]) >> 12);
-        self.0 = ((chance << 4) as u16) | (seen + u16::from(seen < 15));
+        self.0 = (chance.cast_unsigned() << 4) as u16 | (seen + u16::from(seen < 15));
     }
 }

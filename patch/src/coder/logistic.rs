@@ -9,6 +9,7 @@ const POINTS: [i32; 33] = [
 /// The largest argument of the curve; the smallest is its negative.
 const REACH: i32 = 2047;
 
+#[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "indices are below 4096")]
 const SQUASHED: [i32; 4096] = {
     let mut table = [0; 4096];
     let mut at = 0;
@@ -20,12 +21,13 @@ const SQUASHED: [i32; 4096] = {
     table
 };
 
+#[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "indices are below 4096")]
 const STRETCHED: [i32; 4096] = {
     let mut table = [REACH; 4096];
-    let (mut at, mut chance) = (0, 0);
+    let (mut at, mut chance) = (0_usize, 0_usize);
     while at < 4096 {
-        while chance <= SQUASHED[at] {
-            table[chance as usize] = at as i32 - 2048;
+        while chance < 4096 && (chance as i32) <= SQUASHED[at] {
+            table[chance] = at as i32 - 2048;
             chance += 1;
         }
         at += 1;
@@ -37,7 +39,7 @@ const STRETCHED: [i32; 4096] = {
 #[inline]
 pub(super) fn squash(logit: i32) -> i32 {
     let at = logit.clamp(-REACH, REACH) + 2048;
-    SQUASHED[at as usize]
+    SQUASHED[at.cast_unsigned() as usize]
 }
 
 /// The logit, times 256, of a chance below 4096.

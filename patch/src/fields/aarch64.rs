@@ -1,4 +1,4 @@
-//! The instructions of AArch64 that hold an address or a part of one, and how they hold it.
+//! The instructions of `AArch64` that hold an address or a part of one, and how they hold it.
 
 /// How an instruction holds an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

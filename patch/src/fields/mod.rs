@@ -15,11 +15,11 @@ use crate::layout::{Kind, Layout, Module, Range};
 use crate::marks::Marks;
 use window::Window;
 
-/// The places of all fields, and those where jump tables start.
+/// The places of all fields, and, as they are multiples of four, the quarters of those where jump tables start.
 #[derive(Debug)]
 pub(crate) struct Fields {
     pub(crate) marks: Marks,
-    pub(crate) tables: Marks,
+    tables: Marks,
 }
 
 impl Fields {
@@ -28,7 +28,7 @@ impl Fields {
         let mut search = Search {
             window: Window::new(base, base_len),
             marks: Marks::new(base_len),
-            tables: Marks::new(if layout.modules.is_empty() { 0 } else { base_len }),
+            tables: Marks::new(if layout.modules.is_empty() { 0 } else { base_len.div_ceil(4) }),
         };
         for module in &layout.modules {
             // Jump tables come last: instructions say where they start.
@@ -39,6 +39,11 @@ impl Fields {
             }
         }
         Ok(Self { marks: search.marks, tables: search.tables })
+    }
+
+    /// Whether a jump table starts at `at`.
+    pub(crate) fn is_table(&self, at: u32) -> bool {
+        at.is_multiple_of(4) && self.tables.contains(at / 4)
     }
 }
 
@@ -86,7 +91,7 @@ impl<B: Base + ?Sized> Search<'_, B> {
                             let after = module.base_address(field).wrapping_add(4);
                             let address = after.wrapping_add(i64::from(ahead).cast_unsigned());
                             if let Some(table) = module.base_of(address).filter(|table| table % 4 == 0) {
-                                self.tables.insert(table);
+                                self.tables.insert(table / 4);
                             }
                         }
                     }
@@ -125,11 +130,12 @@ impl<B: Base + ?Sized> Search<'_, B> {
 
     /// From each start that code mentions: four bytes at a time that count from the start to code.
     fn jump_tables(&mut self, module: &Module, range: &Range) -> io::Result<()> {
-        let mut from = range.start;
-        while let Some(start) = self.tables.next(from, range.end()) {
-            let address = module.base_address(start);
-            let end = self.tables.next(start + 1, range.end()).unwrap_or(range.end());
+        let (mut from, last) = (range.start.div_ceil(4), range.end() / 4);
+        while let Some(start) = self.tables.next(from, last) {
             from = start + 1;
+            let end = 4 * self.tables.next(from, last).unwrap_or(last);
+            let start = 4 * start;
+            let address = module.base_address(start);
             for at in (start..end).step_by(4).filter(|at| end - at >= 4) {
                 let ahead = self.window.word(at)?.cast_signed();
                 let to = address.wrapping_add(i64::from(ahead).cast_unsigned());

@@ -22,23 +22,15 @@ impl<'a, B: Base + ?Sized> Window<'a, B> {
 
     /// The bytes from `at` on: at least `ahead`, but where the base ends.
     pub(super) fn at(&mut self, at: u32, ahead: u32) -> io::Result<&[u8]> {
-        let seen = at.checked_sub(self.start).filter(|skip| (skip + ahead) as usize <= self.bytes.len());
-        let skip = match seen {
-            Some(skip) => skip,
-            None => {
-                let rest = self.base_len.saturating_sub(at);
-                let ends = (self.start as usize + self.bytes.len()) == self.base_len as usize;
-                if at >= self.start && ends && (at - self.start) as usize <= self.bytes.len() {
-                    at - self.start
-                } else {
-                    self.bytes.resize(rest.min(PIECE.max(ahead)) as usize, 0);
-                    self.base.read_at(u64::from(at), &mut self.bytes)?;
-                    self.start = at;
-                    0
-                }
-            }
-        };
-        Ok(self.bytes.get(skip as usize..).unwrap_or_default())
+        let end = self.start as usize + self.bytes.len();
+        let wanted = (at as usize + ahead as usize).min(self.base_len as usize);
+        if at < self.start || wanted > end {
+            let len = self.base_len.saturating_sub(at).min(PIECE.max(ahead));
+            self.bytes.resize(len as usize, 0);
+            self.base.read_at(u64::from(at), &mut self.bytes)?;
+            self.start = at;
+        }
+        Ok(self.bytes.get((at - self.start) as usize..).unwrap_or_default())
     }
 
     /// The four bytes at `at` as a number; beyond the base are zeros.

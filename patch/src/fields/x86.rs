@@ -14,7 +14,7 @@ pub(super) struct Instruction {
 }
 
 /// What follows an opcode. Each letter of the maps below is one of these:
-/// `.` nothing, `m` operands (a ModRM byte and what it brings), `b` a byte, `w` two bytes, `e` three bytes,
+/// `.` nothing, `m` operands (a `ModRM` byte and what it brings), `b` a byte, `w` two bytes, `e` three bytes,
 /// `z` four bytes (two with a 66 prefix), `v` as `z` or eight bytes with REX.W, `o` eight bytes (four with a 67
 /// prefix), `B` operands and a byte, `Z` operands and `z`, `T` and `U` operands and `b` or `z` if the operands' middle
 /// field is 0 or 1, `J` four bytes of relative address.
@@ -94,12 +94,12 @@ pub(super) fn read(bytes: &[u8]) -> Instruction {
             field = Some(at + 1);
         }
         at += len;
-        let immediate = operands & 0x30 == 0;
+        let tests = operands & 0x30 == 0;
         at += match class {
             b'B' => 1,
             b'Z' => word,
-            b'T' if immediate => 1,
-            b'U' if immediate => word,
+            b'T' => usize::from(tests),
+            b'U' => usize::from(tests) * word,
             _ => 0,
         };
     } else {
@@ -110,12 +110,10 @@ pub(super) fn read(bytes: &[u8]) -> Instruction {
             b'b' => 1,
             b'w' => 2,
             b'e' => 3,
-            b'z' => word,
             b'J' => 4,
-            b'v' if wide => 8,
-            b'v' => word,
-            b'o' if short_addresses => 4,
-            b'o' => 8,
+            b'z' => word,
+            b'v' => word.max(8 * usize::from(wide)),
+            b'o' => 8 >> usize::from(short_addresses),
             _ => 0,
         };
     }
@@ -134,7 +132,7 @@ fn vector_class(map: u8, opcode: u8) -> u8 {
     }
 }
 
-/// How many bytes the operands take from their ModRM byte on, and whether they are relative to the instruction's end.
+/// How many bytes the operands take from their `ModRM` byte on, and whether they are relative to the instruction's end.
 fn operands_len(operands: u8, next: u8) -> (usize, bool) {
     let scaled = usize::from(operands & 7 == 4);
     match operands >> 6 {
@@ -144,5 +142,51 @@ fn operands_len(operands: u8, next: u8) -> (usize, bool) {
         1 => (2 + scaled, false),
         2 => (5 + scaled, false),
         _ => (1, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_are_as_long_as_an_assembler_makes_them() {
+        for (bytes, field, name) in [
+            (&b"\x90"[..], None, "nop"),
+            (b"\xc3", None, "ret"),
+            (b"\x55", None, "push rbp"),
+            (b"\x48\x89\xe5", None, "mov rbp, rsp"),
+            (b"\x66\x0f\x1f\x84\x00\x00\x00\x00\x00", None, "nopw 0x0(rax,rax)"),
+            (b"\xe8\x01\x02\x03\x04", Some(1), "call"),
+            (b"\x0f\x84\x01\x02\x03\x04", Some(2), "je"),
+            (b"\x74\x05", None, "je, short"),
+            (b"\x48\x8b\x05\x01\x02\x03\x04", Some(3), "mov rax, [rip + x]"),
+            (b"\x80\x3d\x01\x02\x03\x04\x07", Some(2), "cmp byte [rip + x], 7"),
+            (b"\x66\xc7\x05\x01\x02\x03\x04\x07\x08", Some(3), "mov word [rip + x], 0x807"),
+            (b"\x48\xc7\x05\x01\x02\x03\x04\x07\x08\x09\x0a", Some(3), "mov qword [rip + x], imm32"),
+            (b"\xff\x15\x01\x02\x03\x04", Some(2), "call [rip + x]"),
+            (b"\x48\xb8\x01\x02\x03\x04\x05\x06\x07\x08", None, "movabs rax, imm64"),
+            (b"\xb8\x01\x02\x03\x04", None, "mov eax, imm32"),
+            (b"\x66\xb8\x01\x02", None, "mov ax, imm16"),
+            (b"\x48\x8d\x44\x24\x08", None, "lea rax, [rsp + 8]"),
+            (b"\x8b\x84\x24\x01\x02\x03\x04", None, "mov eax, [rsp + disp32]"),
+            (b"\x8b\x04\x25\x01\x02\x03\x04", None, "mov eax, [disp32]"),
+            (b"\xf6\xc1\x01", None, "test cl, 1"),
+            (b"\xf6\xd1", None, "not cl"),
+            (b"\xf7\x05\x01\x02\x03\x04\x05\x06\x07\x08", Some(2), "test dword [rip + x], imm32"),
+            (b"\x66\x0f\x3a\x0f\xc1\x08", None, "palignr xmm0, xmm1, 8"),
+            (b"\x66\x0f\x38\x00\x05\x01\x02\x03\x04", Some(5), "pshufb xmm0, [rip + x]"),
+            (b"\xc5\xf8\x77", None, "vzeroupper"),
+            (b"\xc5\xfd\x6f\x05\x01\x02\x03\x04", Some(4), "vmovdqa ymm0, [rip + x]"),
+            (b"\xc4\xe3\x7d\x39\xc1\x01", None, "vextracti128 xmm1, ymm0, 1"),
+            (b"\x62\xf1\x7c\x48\x10\x05\x01\x02\x03\x04", Some(6), "vmovups zmm0, [rip + x]"),
+            (b"\xc8\x01\x02\x03", None, "enter"),
+            (b"\x0f\x05", None, "syscall"),
+        ] {
+            let mut padded = bytes.to_vec();
+            padded.extend([0xcc; 16]);
+            let read = read(&padded);
+            assert_eq!((usize::from(read.len), read.field), (bytes.len(), field), "{name}");
+        }
     }
 }

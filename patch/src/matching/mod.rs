@@ -2,7 +2,18 @@
 
 mod approximate;
 mod labels;
+mod sampled;
+mod sorted;
 mod suffixes;
 
 pub(crate) use approximate::align;
 pub(crate) use labels::view;
+
+/// How matches are searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// Any match, the longest: seconds, and ten times the base's length in memory.
+    Sorted,
+    /// Matches of a line of text and longer.
+    Sampled,
+}

@@ -83,6 +83,7 @@ fn read(bytes: &[u8], start: usize) -> Option<Program> {
     program.ranges.sort_by_key(|range| range.start);
     let apart = program.ranges.windows(2).all(|pair| pair[0].end() <= pair[1].start);
     (apart
+        && !program.loads.is_empty()
         && !program.ranges.is_empty()
         && program.ranges.len() <= MOST_PARTS
         && program.loads.len() < MOST_PARTS)

@@ -1,9 +1,10 @@
-//! Finds programs in base and target, and tells which became which.
+//! Finds programs in base and target, aligns them, and tells which became which.
 //!
 //! Only a writer looks for programs; what it finds, it writes down as a layout.
 
+mod align;
 mod elf;
 mod pair;
 
-pub(crate) use elf::{Program, find};
-pub(crate) use pair::{Pairing, layouts};
+pub(crate) use align::align;
+pub(crate) use elf::find;

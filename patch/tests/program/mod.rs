@@ -1,0 +1,106 @@
+//! Small programs, linked as often as a test wants: the same functions at other addresses.
+
+/// A function: bytes that are only its own, and the numbers of the functions it calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub(crate) body: Vec<u8>,
+    pub(crate) calls: Vec<usize>,
+}
+
+const TEXT: usize = 0x1000;
+const ADDRESS: u64 = 0x40_0000;
+
+/// An ELF file of x86-64 with `functions` in the `order` given, and a table of pointers to all of them.
+pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
+    let mut starts = vec![0; functions.len()];
+    let mut at = TEXT;
+    for &number in order {
+        starts[number] = at;
+        at += functions[number].body.len() + 5 * functions[number].calls.len() + 1;
+        at = at.next_multiple_of(16);
+    }
+    let text_len = at - TEXT;
+    let mut file = vec![0xcc; at];
+    file[..TEXT].fill(0);
+    for &number in order {
+        let Function { body, calls } = &functions[number];
+        let mut at = starts[number];
+        // Each byte of the body becomes an instruction that takes it: mov al, byte.
+        for pair in body.chunks(2) {
+            file[at] = 0xb0;
+            if let [_, value] = pair {
+                file[at + 1] = *value;
+            }
+            at += pair.len();
+        }
+        for &callee in calls {
+            let ahead = i64::try_from(starts[callee]).unwrap() - i64::try_from(at + 5).unwrap();
+            file[at] = 0xe8;
+            file[at + 1..at + 5].copy_from_slice(&i32::try_from(ahead).unwrap().to_le_bytes());
+            at += 5;
+        }
+        file[at] = 0xc3;
+    }
+    let data = file.len();
+    for start in &starts {
+        file.extend((ADDRESS + u64::try_from(*start).unwrap()).to_le_bytes());
+    }
+    let data_len = file.len() - data;
+    let names = file.len();
+    file.extend(b"\0.text\0.data\0.names\0");
+    file.resize(file.len().next_multiple_of(8), 0);
+    let sections = file.len();
+    for (name, kind, flags, start, len) in
+        [(0, 0_u32, 0_u64, 0, 0), (1, 1, 6, TEXT, text_len), (7, 1, 3, data, data_len), (13, 3, 0, names, 20)]
+    {
+        file.extend(u32::to_le_bytes(name));
+        file.extend(kind.to_le_bytes());
+        file.extend(flags.to_le_bytes());
+        for word in [ADDRESS + long(start), long(start), long(len), 0, 16, 0] {
+            file.extend(word.to_le_bytes());
+        }
+    }
+    let end = long(data + data_len);
+    let mut header = b"\x7fELF\x02\x01\x01".to_vec();
+    header.resize(16, 0);
+    for half in [3_u16, 62] {
+        header.extend(half.to_le_bytes());
+    }
+    header.extend(1_u32.to_le_bytes());
+    for word in [ADDRESS + long(TEXT), 64, long(sections)] {
+        header.extend(word.to_le_bytes());
+    }
+    header.extend(0_u32.to_le_bytes());
+    for half in [64_u16, 56, 1, 64, 4, 3] {
+        header.extend(half.to_le_bytes());
+    }
+    // One segment, readable, writable and executable.
+    header.extend(1_u32.to_le_bytes());
+    header.extend(7_u32.to_le_bytes());
+    for word in [0, ADDRESS, ADDRESS, end, end, 0x1000] {
+        header.extend(word.to_le_bytes());
+    }
+    file[..header.len()].copy_from_slice(&header);
+    file
+}
+
+fn long(value: usize) -> u64 {
+    u64::try_from(value).unwrap()
+}
+
+/// `count` functions that differ, made from a seed.
+pub(crate) fn functions(count: usize, seed: u64) -> Vec<Function> {
+    let mut state = seed | 1;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % u64::try_from(below).unwrap()).unwrap()
+    };
+    (0..count)
+        .map(|_| Function {
+            body: (0..20 + random(60)).map(|_| u8::try_from(random(256)).unwrap()).collect(),
+            calls: (0..random(12)).map(|_| random(count)).collect(),
+        })
+        .collect()
+}

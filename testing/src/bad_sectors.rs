@@ -12,7 +12,8 @@ use crate::system::or_skip;
 /// Which request fails, with `EIO`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadSector {
-    /// Reading the sector at this byte, always.
+    /// Reading the sector at this byte, always. No more than 4096 bytes may be written to the disk before they
+    /// are synced.
     Read(u64),
     /// Writing the sector at this byte, always.
     Write(u64),
@@ -28,6 +29,7 @@ pub struct BadDisk {
     device: Option<LoopDevice>,
     file: PathBuf,
     export: Export,
+    len: u64,
     _files: TempDir,
 }
 
@@ -35,8 +37,11 @@ impl BadDisk {
     /// A device of the bytes of `file`, where `bad` fails. None where that is not possible.
     pub fn start(file: &Path, bad: BadSector) -> Option<Self> {
         let mut disk = or_skip(Self::try_start(file, bad))?;
-        disk.device = Some(disk.export.device(0..file.metadata().ok()?.len())?);
-        Some(disk)
+        disk.device = match bad {
+            BadSector::Read(_) => disk.export.direct_device(disk.len),
+            _ => disk.export.device(0..disk.len),
+        };
+        disk.device.is_some().then_some(disk)
     }
 
     fn try_start(file: &Path, bad: BadSector) -> io::Result<Self> {
@@ -54,8 +59,9 @@ impl BadDisk {
             format!(r#"{{"driver":"blkdebug","node-name":"bad","image":"file","inject-error":[{error}]}}"#),
             "driver=raw,node-name=shown,file=bad".to_owned(),
         ];
-        let export = Export::start(&blockdevs, "shown", files.path().join("shown"), file.metadata()?.len())?;
-        Ok(Self { device: None, file: file.to_owned(), export, _files: files })
+        let len = file.metadata()?.len();
+        let export = Export::start(&blockdevs, "shown", files.path().join("shown"), len)?;
+        Ok(Self { device: None, file: file.to_owned(), export, len, _files: files })
     }
 
     /// The device node.

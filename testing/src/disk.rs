@@ -1,5 +1,6 @@
 //! Real block devices and file systems in a file, by `losetup`, `mkfs.ext4`, `mount` and `perl`.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -26,10 +27,19 @@ impl LoopDevice {
 
     /// Makes a block device of the bytes in `part` of `file`, which must be whole pages.
     pub fn attach_part(file: &Path, part: Range<u64>) -> Option<Self> {
+        Self::attach_with(file, part, "--direct-io=off")
+    }
+
+    /// The same, but nothing of `file` is kept in memory besides what is kept of the device.
+    pub(crate) fn attach_direct(file: &Path, part: Range<u64>) -> Option<Self> {
+        Self::attach_with(file, part, "--direct-io=on")
+    }
+
+    fn attach_with(file: &Path, part: Range<u64>, direct: &str) -> Option<Self> {
         let offset = format!("--offset={}", part.start);
         let len = format!("--sizelimit={}", part.end - part.start);
-        let arguments =
-            ["--find".as_ref(), "--show".as_ref(), offset.as_ref(), len.as_ref(), file.as_os_str()];
+        let options = ["--find", "--show", direct, &offset, &len].map(OsStr::new);
+        let arguments = options.into_iter().chain([file.as_os_str()]);
         or_skip(run("losetup", arguments)).map(|path| Self { path: path.into() })
     }
 

@@ -65,8 +65,17 @@ impl Export {
     }
 
     /// A block device of a part of the shown file. It must be dropped before the export is.
+    ///
+    /// The kernel keeps pages of the file, and therefore sends one write at a time: the daemon, as of 10.0, mixes
+    /// up writes that overlap in time.
     pub(crate) fn device(&self, part: Range<u64>) -> Option<LoopDevice> {
         LoopDevice::attach_part(&self.file, part)
+    }
+
+    /// A block device of the shown file, every read of which reaches the daemon. It must be written by one request
+    /// at a time.
+    pub(crate) fn direct_device(&self, len: u64) -> Option<LoopDevice> {
+        LoopDevice::attach_direct(&self.file, 0..len)
     }
 
     /// The shown file.

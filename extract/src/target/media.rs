@@ -75,7 +75,12 @@ impl Media {
 
     /// Waits until the medium has everything.
     pub(crate) fn flush(&self) -> Result<(), TargetError> {
-        rustix::fs::fdatasync(self.file.as_fd()).map_err(|error| TargetError::Flush(error.into()))
+        rustix::fs::fdatasync(self.file.as_fd()).map_err(|error| {
+            // The kernel keeps pages that the medium has refused, and takes them for written. Without them the
+            // next run sees what the medium has.
+            let _ = rustix::fs::fadvise(self.file.as_fd(), 0, None, rustix::fs::Advice::DontNeed);
+            TargetError::Flush(error.into())
+        })
     }
 
     /// The pages of `block` that the medium holds otherwise, or does not let be read.

@@ -33,9 +33,13 @@ impl Job<'_> {
         if let Opened::Right(path) = &opened {
             // A file that is the image already is not touched, whatever may happen to others.
             let window = Window::open(path, None).map_err(|error| TargetError::Open(path.clone(), error))?;
-            let prepared = self.prepare(index, Some(window), true)?;
+            let prepared = self.prepare(index, Some(window.clone()), true)?;
             if !prepared.plan.missing.is_empty() {
                 return Err(TargetError::Refused(path.clone(), Refusal::Exists).into());
+            }
+            if self.options.verify != Verify::Off {
+                // Whoever wrote it may not have waited for the medium.
+                window.file().sync_data().map_err(TargetError::Flush)?;
             }
             return Ok(self.report(&prepared, 0, 0));
         }
@@ -316,13 +320,17 @@ impl Job<'_> {
             // Pages that the medium has are dropped, so that it is asked.
             let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
             let fails = |at, error| TargetError::ReadBack { at, error };
-            let window = Window::of(file, None).map_err(|error| fails(0, Some(error)))?;
             let blocks = prepared.check.blocks();
+            let image = 0..prepared.recipe.record().image_len();
+            let window = Window::of(file, Some(image)).map_err(|error| fails(0, Some(error)))?;
             let progress = |done, total| Progress::ReadingBack { done, total };
             let content = Content::of(&window, blocks, self.options.threads, self.observer, &progress)?;
             let kept = content.kept(prepared.check.all());
             if let Some(wrong) = (0..).zip(&kept).find(|(_, kept)| !**kept).map(|(number, _)| number) {
-                return Err(fails(blocks.range(wrong).start, None).into());
+                let wrong = blocks.range(wrong);
+                let len = usize::try_from(wrong.end - wrong.start).expect("a block is in memory");
+                let error = window.read(wrong.start, &mut vec![0; len]).err();
+                return Err(fails(wrong.start, error).into());
             }
         }
         Ok(target.finish()?)

@@ -82,6 +82,8 @@ pub enum DecodeErrorKind {
     Text(TextError),
     /// Annotation keys do not ascend.
     AnnotationOrder,
+    /// The bases of patches do not ascend.
+    PatchOrder,
     /// An entry equals the one before it, also in its place, so it should have been a repeat.
     UnmergedRepeat,
     /// A repeat belongs to an entry behind the leaf's end.
@@ -166,6 +168,7 @@ impl fmt::Display for DecodeErrorKind {
             Self::NotUtf8 => f.write_str("a text is not utf-8"),
             Self::Text(_) => f.write_str("a text is out of form"),
             Self::AnnotationOrder => f.write_str("annotation keys do not ascend"),
+            Self::PatchOrder => f.write_str("bases of patches do not ascend"),
             Self::UnmergedRepeat => f.write_str("an entry equals the one before it"),
             Self::RepeatOutsideLeaf => f.write_str("a repeat lies behind the leaf's last entry"),
             Self::NodeEndsLate => f.write_str("the node goes on where it should have ended"),

@@ -3,14 +3,17 @@
 use chunk_chunker::image::BlockHash;
 
 use crate::blocks::{Block, BlockWalk};
+use crate::build_error::BuildError;
+use crate::builder::Front;
 use crate::cursor::{length, section};
 use crate::entries::Entries;
 use crate::entry::Entry;
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::head::{Head, HeadError};
+use crate::layout::{Tree, front};
 use crate::list;
 use crate::location::Location;
-use crate::locator::Locator;
+use crate::locator::{Locator, PatchRef};
 use crate::map;
 use crate::node::{NodeRef, expect_sum};
 use crate::record::{Record, VersionId};
@@ -95,6 +98,21 @@ impl<B: AsRef<[u8]>> Index<B> {
     pub fn leaves(&self) -> impl Iterator<Item = NodeRef> {
         let mut walk = Walk::new(&self.head, self.bytes(), 0);
         std::iter::from_fn(move || walk.step().expect(CHECKED))
+    }
+
+    /// All bytes from the first leaf to the file's end.
+    pub fn leaf_bytes(&self) -> &[u8] {
+        section(self.bytes(), self.head.leaves()).expect(CHECKED)
+    }
+
+    /// The same version with more patches. The [leaves](Self::leaf_bytes) complete the file as they are.
+    pub fn with_patches(&self, patches: &[PatchRef]) -> Result<Front, BuildError> {
+        let mut locator = self.locator().clone();
+        patches.iter().try_for_each(|patch| locator.insert(*patch)).map_err(BuildError::Locator)?;
+        let tree = Tree::over(self.leaves().map(|leaf| leaf.child()).collect());
+        let blocks = section(self.bytes(), self.head.blocks()).expect(CHECKED);
+        let front = front(tree, &self.record().encode(), &locator.encode(), blocks);
+        Ok(Front { bytes: front.ok_or(BuildError::TreeTooLarge)?, record: self.record().clone() })
     }
 
     /// All blocks of the image, by number.

@@ -54,7 +54,7 @@ pub use head::{Head, HeadError};
 pub use index::Index;
 pub use list::LeafList;
 pub use location::{FrameRef, Location, LocationError};
-pub use locator::{Locator, LocatorError, PackRef};
+pub use locator::{Locator, LocatorError, PackRef, PatchRef};
 pub use node::NodeRef;
 pub use rebuild::leaf_lists;
 pub use record::{Description, Record, VersionId};

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::children::Child;
 use crate::cursor::section;
 use crate::digest::{Digest, expect_digest, expect_h4};
 use crate::error::{DecodeError, DecodeErrorKind};
@@ -57,6 +58,18 @@ impl NodeRef {
     /// Whether the image ends with this node.
     pub fn is_last(&self) -> bool {
         self.last
+    }
+
+    /// The node as it was described to its parent.
+    pub(crate) fn child(&self) -> Child {
+        let len = |range: &Range<u64>| range.end.saturating_sub(range.start);
+        Child {
+            hash: self.hash,
+            entries: self.entries,
+            image_len: len(&self.image),
+            list_len: len(&self.list),
+            map_len: len(&self.map),
+        }
     }
 
     /// Refuses a list that is not this node's.

@@ -52,7 +52,8 @@ pub(crate) struct Leaf {
 pub(crate) struct Forge {
     pub(crate) record: Fields,
     pub(crate) packs: Vec<([u8; 32], u64)>,
-    pub(crate) sections: Vec<(u32, u64, u64)>,
+    /// Base, its length, name, length.
+    pub(crate) patches: Vec<([u8; 32], u64, [u8; 32], u64)>,
     pub(crate) branches: Vec<Vec<Leaf>>,
     pub(crate) blocks: Vec<[u8; 32]>,
     pub(crate) edit_preamble: Edit,
@@ -135,7 +136,7 @@ impl Forge {
         let config = bincode::config::legacy();
         let (record, _) = bincode::serde::decode_from_slice(part(48..record_end), config).unwrap();
         let locator = part(record_end..record_end + u64::from(u32_at(16)));
-        let ((packs, sections), _) = bincode::serde::decode_from_slice(locator, config).unwrap();
+        let ((packs, patches), _) = bincode::serde::decode_from_slice(locator, config).unwrap();
         let leaf = |leaf: chunk_index::NodeRef| Leaf {
             list: part(leaf.list()).to_vec(),
             map: part(leaf.map().start..leaf.map().end - 4).to_vec(),
@@ -148,7 +149,7 @@ impl Forge {
         Self {
             record,
             packs,
-            sections,
+            patches,
             branches: index.head().branches().iter().map(branch).collect(),
             blocks: index.block_hashes().map(|block| *block.as_bytes()).collect(),
             edit_preamble: keep,
@@ -211,7 +212,7 @@ impl Forge {
         let blocks_hash = hash(&self.blocks.concat());
         let mut record = encode(&Fields { tree, blocks_hash, ..self.record.clone() });
         (self.edit_record)(&mut record);
-        let mut locator = encode(&(&self.packs, &self.sections));
+        let mut locator = encode(&(&self.packs, &self.patches));
         (self.edit_locator)(&mut locator);
 
         let mut head = b"chunkidx\x01\0\0\0".to_vec();

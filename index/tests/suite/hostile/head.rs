@@ -1,6 +1,6 @@
 //! Lies in the preamble and the locator.
 
-use chunk_index::{DecodeErrorKind, Index, Locator, LocatorError, PackRef};
+use chunk_index::{DecodeErrorKind, Index, Locator, LocatorError, PackRef, PatchRef};
 
 use super::{limit, many, refusal, refusal_of};
 
@@ -21,9 +21,6 @@ fn a_reserved_field_in_use_is_refused() {
     forge.edit_preamble = |bytes| bytes[10] = 1;
     assert_eq!(refusal(&forge), DecodeErrorKind::Reserved);
     forge.edit_preamble = |bytes| bytes[31] = 1;
-    assert_eq!(refusal(&forge), DecodeErrorKind::Reserved);
-    let mut forge = many();
-    forge.sections = vec![(1, 2, 3)];
     assert_eq!(refusal(&forge), DecodeErrorKind::Reserved);
 }
 
@@ -113,7 +110,48 @@ fn a_pack_above_its_limit_is_refused() {
 #[test]
 fn a_locator_above_its_limit_cannot_be_made() {
     let pack = PackRef { name: [0; 32], len: 1 };
-    let most = ((1 << 24) - 16) / 40;
+    let most = ((1 << 24) - 16 - 48 * 80) / 40;
     Locator::new(vec![pack; most]).unwrap();
     assert!(matches!(Locator::new(vec![pack; most + 1]), Err(LocatorError::TooManyPacks { .. })));
+}
+
+fn patch(base: u8) -> ([u8; 32], u64, [u8; 32], u64) {
+    ([base; 32], 1 << 30, [0xaa; 32], 1000)
+}
+
+#[test]
+fn patches_above_their_limits_are_refused() {
+    let mut forge = many();
+    forge.patches = (0..48).map(patch).collect();
+    assert_eq!(Index::decode(forge.file()).unwrap().locator().patches().len(), 48);
+    forge.patches[3].1 = (1 << 48) + 1;
+    assert_eq!(refusal(&forge), limit("length of a patch's base", 1 << 48, (1 << 48) + 1));
+    forge.patches[3].1 = 0;
+    forge.patches[47].3 = (1 << 40) + 1;
+    assert_eq!(refusal(&forge), limit("length of a patch", 1 << 40, (1 << 40) + 1));
+    forge.patches = (0..49).map(patch).collect();
+    assert_eq!(refusal(&forge), limit("number of patches", 48, 49));
+}
+
+#[test]
+fn patches_that_do_not_ascend_by_base_are_refused() {
+    let mut forge = many();
+    for bases in [[2, 1], [2, 2]] {
+        forge.patches = bases.map(patch).to_vec();
+        assert_eq!(refusal(&forge), DecodeErrorKind::PatchOrder);
+    }
+}
+
+#[test]
+fn no_more_patches_are_taken_than_a_reader_allows() {
+    let patch = |base| PatchRef { base: [base; 32], base_len: 1 << 48, name: [0; 32], len: 1 << 40 };
+    let mut locator = Locator::default();
+    for base in 0..48 {
+        locator.insert(patch(base)).unwrap();
+    }
+    assert_eq!(locator.insert(patch(48)), Err(LocatorError::TooManyPatches { limit: 48 }));
+    locator.insert(PatchRef { len: 7, ..patch(5) }).unwrap();
+    assert_eq!((locator.patches().len(), locator.patches()[5].len), (48, 7));
+    let long = PatchRef { len: (1 << 40) + 1, ..patch(5) };
+    assert!(matches!(locator.insert(long), Err(LocatorError::PatchTooLong { .. })));
 }

@@ -12,11 +12,14 @@ pub(crate) struct Bit(u32);
 
 const COUNT: u32 = 0x3ff;
 
+/// Where the count stops.
+const LIMIT: u32 = 30;
+
 /// Steps in 65536ths by the number of times seen.
-const STEPS: [u32; 1024] = {
-    let mut steps = [0; 1024];
+const STEPS: [u32; 32] = {
+    let mut steps = [0; 32];
     let mut n = 0;
-    while n < 1024 {
+    while n < 32 {
         steps[n as usize] = 131_072 / (2 * n + 3);
         n += 1;
     }
@@ -32,30 +35,28 @@ impl Default for Bit {
 impl Bit {
     /// The chance of a one in 4096ths, 1–4095.
     #[inline]
-    pub(crate) fn chance(self) -> u32 {
+    fn chance(self) -> u32 {
         (self.0 >> 20).clamp(1, 4095)
     }
 
-    /// Learns that it was `bit`, with steps of at least 1/(`limit` + 1.5).
     #[inline]
-    pub(crate) fn learn(&mut self, bit: bool, limit: u32) {
+    fn learn(&mut self, bit: bool) {
         let count = self.0 & COUNT;
         let chance = self.0 >> 10;
-        let step = u64::from(STEPS[count as usize]);
+        let step = u64::from(STEPS[(count & 31) as usize]);
         let moved = if bit {
             chance + low_half((u64::from(0x3f_ffff - chance) * step) >> 16)
         } else {
             chance - low_half((u64::from(chance) * step) >> 16)
         };
-        self.0 = (moved << 10) | (count + u32::from(count < limit));
+        self.0 = (moved << 10) | (count + u32::from(count < LIMIT));
     }
 
     /// Says or hears `bit` and learns it.
     #[inline]
     pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, bit: bool) -> bool {
-        const LIMIT: u32 = 30;
         let bit = coder.code(bit, self.chance());
-        self.learn(bit, LIMIT);
+        self.learn(bit);
         bit
     }
 }

@@ -15,71 +15,73 @@ const FIRST_WEIGHT: i32 = 28_000;
 const RATE: i32 = 14;
 const HIGHEST_WEIGHT: i32 = (1 << 20) - 1;
 
+/// The tree of one half of a byte.
+type Group = [Slot; 16];
+
 /// A model of bytes in [`CONTEXTS`] contexts.
 pub(crate) struct Bytes {
-    slots: Vec<Slot>,
-    weights: Vec<[i32; CONTEXTS]>,
+    groups: [Vec<Group>; CONTEXTS],
+    weights: Box<[[i32; CONTEXTS]; 512]>,
 }
 
 impl Bytes {
     pub(crate) fn new() -> Self {
-        Self {
-            slots: vec![Slot::default(); (CONTEXTS << GROUP_BITS) << 4],
-            weights: vec![[FIRST_WEIGHT; CONTEXTS]; 256],
-        }
+        let groups = || vec![[Slot::default(); 16]; 1 << GROUP_BITS];
+        Self { groups: [groups(), groups(), groups()], weights: Box::new([[FIRST_WEIGHT; CONTEXTS]; 512]) }
     }
 
     /// Says or hears `byte`. `contexts` are numbers that may tell something of it.
     pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, contexts: [u32; CONTEXTS], byte: u8) -> u8 {
-        let mut node = 1_u32;
-        let mut groups = groups(contexts, 0);
-        for level in (0..8).rev() {
-            if level == 3 {
-                groups = self::groups(contexts, node);
-            }
-            // A group holds the tree of one half of the byte.
-            let depth = if level < 4 { 3 - level } else { 7 - level };
-            let within = (1 << depth) | (node & ((1 << depth) - 1));
-            let slots = groups.map(|group| group + within as usize);
-            let bit = self.bit(coder, slots, node as usize, (byte >> level) & 1 == 1);
-            node = 2 * node + u32::from(bit);
-        }
-        let [said, ..] = node.to_le_bytes();
-        said
+        let high = self.half(coder, contexts, 0, byte >> 4);
+        let low = self.half(coder, contexts, high, byte & 15);
+        (high << 4) | (low & 15)
     }
 
+    /// Says or hears half of a byte. `before` is 0 for the first half, and for the second the first with a one in front.
+    /// Returns the half with a one in front.
     #[inline]
-    fn bit<C: Coder>(&mut self, coder: &mut C, slots: [usize; CONTEXTS], weights: usize, bit: bool) -> bool {
-        let opinions = slots.map(|slot| stretch(self.slots[slot].chance()));
-        let weights = &mut self.weights[weights];
-        let mut sum = 0_i32;
-        for (opinion, weight) in opinions.iter().zip(&*weights) {
-            sum = sum.wrapping_add(opinion.wrapping_mul(*weight) >> 8);
+    fn half<C: Coder>(&mut self, coder: &mut C, contexts: [u32; CONTEXTS], before: u8, half: u8) -> u8 {
+        let [first, second, third] = &mut self.groups;
+        let [one, two, three] = contexts.map(|context| group(context, before));
+        let mut groups = [&mut first[one], &mut second[two], &mut third[three]];
+        let mut node = 1_u8;
+        for level in (0..4).rev() {
+            let at = usize::from(node & 15);
+            let opinions = [0, 1, 2].map(|context: usize| stretch(groups[context][at].chance()));
+            let weights = &mut self.weights[usize::from((before & 15) << 4 | node) ^ usize::from(before & 16) << 4];
+            let chance = mix(opinions, weights);
+            let bit = coder.code((half >> level) & 1 == 1, chance.cast_unsigned());
+            adjust(weights, opinions, ((i32::from(bit) << 12) - chance).wrapping_mul(RATE));
+            for group in &mut groups {
+                group[at].learn(bit);
+            }
+            node = node << 1 | u8::from(bit);
         }
-        let chance = squash(sum >> 8);
-        let bit = coder.code(bit, chance.cast_unsigned());
-        let error = ((i32::from(bit) << 12).wrapping_sub(chance)).wrapping_mul(RATE);
-        for (weight, opinion) in weights.iter_mut().zip(opinions) {
-            let moved = weight.wrapping_add(opinion.wrapping_mul(error).wrapping_add(0x8000) >> 16);
-            *weight = moved.clamp(-HIGHEST_WEIGHT, HIGHEST_WEIGHT);
-        }
-        for slot in slots {
-            self.slots[slot].learn(bit);
-        }
-        bit
+        node
     }
 }
 
-/// The first slot of each context's group for the half byte that follows `node`.
+/// The chance that follows from what each context says, by how much it is trusted.
 #[inline]
-fn groups(contexts: [u32; CONTEXTS], node: u32) -> [usize; CONTEXTS] {
-    let mut number = 0;
-    contexts.map(|context| {
-        let mixed = context.wrapping_add(node.wrapping_mul(0x2545_f491)).wrapping_mul(0x9e37_79b1);
-        let group = (number << GROUP_BITS) + (mixed >> (32 - GROUP_BITS)) as usize;
-        number += 1;
-        group << 4
-    })
+fn mix(opinions: [i32; CONTEXTS], weights: &[i32; CONTEXTS]) -> i32 {
+    let weighed = |number: usize| opinions[number].wrapping_mul(weights[number]) >> 8;
+    squash(weighed(0).wrapping_add(weighed(1)).wrapping_add(weighed(2)) >> 8)
+}
+
+/// Trusts those more that were right.
+#[inline]
+fn adjust(weights: &mut [i32; CONTEXTS], opinions: [i32; CONTEXTS], error: i32) {
+    for (weight, opinion) in weights.iter_mut().zip(opinions) {
+        let moved = weight.wrapping_add(opinion.wrapping_mul(error).wrapping_add(0x8000) >> 16);
+        *weight = moved.clamp(-HIGHEST_WEIGHT, HIGHEST_WEIGHT);
+    }
+}
+
+/// The group of a context for the half byte that follows `before`.
+#[inline]
+fn group(context: u32, before: u8) -> usize {
+    let mixed = context.wrapping_add(u32::from(before).wrapping_mul(0x2545_f491)).wrapping_mul(0x9e37_79b1);
+    (mixed >> (32 - GROUP_BITS)) as usize
 }
 
 /// The chance of a one in one context: 12 bits of chance, and in the low 4 bits how often it was seen.

@@ -10,24 +10,24 @@ const POINTS: [i32; 33] = [
 const REACH: i32 = 2047;
 
 #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "indices are below 4096")]
-const SQUASHED: [i32; 4096] = {
+const SQUASHED: [i16; 4096] = {
     let mut table = [0; 4096];
     let mut at = 0;
     while at < 4096 {
         let (point, beyond) = (at / 128, at as i32 % 128);
-        table[at] = (POINTS[point] * (128 - beyond) + POINTS[point + 1] * beyond + 64) / 128;
+        table[at] = ((POINTS[point] * (128 - beyond) + POINTS[point + 1] * beyond + 64) / 128) as i16;
         at += 1;
     }
     table
 };
 
 #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "indices are below 4096")]
-const STRETCHED: [i32; 4096] = {
-    let mut table = [REACH; 4096];
+const STRETCHED: [i16; 4096] = {
+    let mut table = [REACH as i16; 4096];
     let (mut at, mut chance) = (0_usize, 0_usize);
     while at < 4096 {
-        while chance < 4096 && (chance as i32) <= SQUASHED[at] {
-            table[chance] = at as i32 - 2048;
+        while chance < 4096 && chance as i16 <= SQUASHED[at] {
+            table[chance] = at as i16 - 2048;
             chance += 1;
         }
         at += 1;
@@ -39,11 +39,11 @@ const STRETCHED: [i32; 4096] = {
 #[inline]
 pub(super) fn squash(logit: i32) -> i32 {
     let at = logit.clamp(-REACH, REACH) + 2048;
-    SQUASHED[at.cast_unsigned() as usize]
+    i32::from(SQUASHED[(at.cast_unsigned() & 0xfff) as usize])
 }
 
 /// The logit, times 256, of a chance below 4096.
 #[inline]
 pub(super) fn stretch(chance: u32) -> i32 {
-    STRETCHED[(chance & 0xfff) as usize]
+    i32::from(STRETCHED[(chance & 0xfff) as usize])
 }

@@ -19,4 +19,7 @@ pub(crate) use range::{RangeReader, RangeWriter};
 pub(crate) trait Coder {
     /// Says `bit`, or hears it; `chance` in 4096ths (1–4095) is how likely a one is. Returns what was said.
     fn code(&mut self, bit: bool, chance: u32) -> bool;
+
+    /// Says or hears a number of `count` bits (1–16), all equally likely.
+    fn plain(&mut self, number: u32, count: u32) -> u32;
 }

@@ -31,15 +31,19 @@ impl Number {
             return u64::from(width == 1);
         }
         let upper = &mut self.upper[width];
-        let mut node = 1;
+        let mut rest = width - 1;
         let mut said = 1_u64;
-        for level in (0..width - 1).rev() {
-            let bit = (value >> level) & 1 == 1;
-            let bit = if node < 8 { upper[node].code(coder, bit) } else { coder.code(bit, 2048) };
-            if node < 8 {
-                node = 2 * node + usize::from(bit);
-            }
-            said = (said << 1) | u64::from(bit);
+        while rest > 0 && said < 8 {
+            rest -= 1;
+            let node = &mut upper[(said & 7) as usize];
+            said = (said << 1) | u64::from(node.code(coder, (value >> rest) & 1 == 1));
+        }
+        while rest > 0 {
+            let count = rest.min(16);
+            rest -= count;
+            let [a, b, ..] = (value >> rest).to_le_bytes();
+            let part = u32::from(u16::from_le_bytes([a, b])) & ((1 << count) - 1);
+            said = (said << count) | u64::from(coder.plain(part, u32::try_from(count).expect("at most 16")));
         }
         said
     }

@@ -25,6 +25,14 @@ impl RangeWriter {
         Self { out: Vec::new(), low: 0, range: u32::MAX, held: None, full: 0 }
     }
 
+    #[inline]
+    fn widen(&mut self) {
+        while self.range < NARROW {
+            self.range <<= 8;
+            self.shift();
+        }
+    }
+
     /// Moves the highest byte of `low` out.
     fn shift(&mut self) {
         let [_, _, _, top, carry, ..] = self.low.to_le_bytes();
@@ -71,11 +79,15 @@ impl Coder for RangeWriter {
             self.low += u64::from(bound);
             self.range -= bound;
         }
-        while self.range < NARROW {
-            self.range <<= 8;
-            self.shift();
-        }
+        self.widen();
         bit
+    }
+
+    fn plain(&mut self, number: u32, count: u32) -> u32 {
+        self.range >>= count;
+        self.low += u64::from(number) * u64::from(self.range);
+        self.widen();
+        number
     }
 }
 
@@ -97,6 +109,15 @@ impl<'a> RangeReader<'a> {
         reader
     }
 
+    #[inline]
+    fn widen(&mut self) {
+        while self.range < NARROW {
+            self.range <<= 8;
+            self.shift();
+        }
+    }
+
+    #[inline]
     fn shift(&mut self) {
         let next = self.bytes.get(self.taken).copied().unwrap_or(0);
         self.taken = self.taken.wrapping_add(1);
@@ -123,10 +144,16 @@ impl Coder for RangeReader<'_> {
         let one = u32::from(bit).wrapping_neg();
         self.range = (bound & one) | (self.range.wrapping_sub(bound) & !one);
         self.code = self.code.wrapping_sub(bound & !one);
-        while self.range < NARROW {
-            self.range <<= 8;
-            self.shift();
-        }
+        self.widen();
         bit
+    }
+
+    fn plain(&mut self, _: u32, count: u32) -> u32 {
+        self.range >>= count;
+        // What the shift cut off belongs to no number; only damage leads there.
+        let number = (self.code / self.range).min((1 << count) - 1);
+        self.code -= number * self.range;
+        self.widen();
+        number
     }
 }

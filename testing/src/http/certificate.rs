@@ -21,7 +21,8 @@ pub enum Certificate {
     Future,
 }
 
-const KEY: &[u8] = include_bytes!("certificates/shared.key");
+/// The key of all but the authority.
+pub(crate) const KEY: &[u8] = include_bytes!("certificates/shared.key");
 
 impl Certificate {
     /// The authority's certificate, as PEM.
@@ -30,7 +31,7 @@ impl Certificate {
     /// A client's certificate and key, as PEM.
     pub const CLIENT: (&[u8], &[u8]) = (include_bytes!("certificates/client.pem"), KEY);
 
-    fn pem(self) -> &'static [u8] {
+    pub(crate) fn pem(self) -> &'static [u8] {
         match self {
             Self::Good => include_bytes!("certificates/good.pem"),
             Self::OtherHost => include_bytes!("certificates/other-host.pem"),

@@ -75,7 +75,9 @@ pub struct Config {
     pub max_connections: usize,
     /// Whether the query of a mirror's URL is that of all objects, too.
     pub inherit_query: bool,
-    /// Whether HTTP/2 is spoken with servers that offer it (over TLS only).
+    /// Whether HTTP/2 is spoken with servers that offer it (over TLS only). It saves the handshakes of all
+    /// connections but one: the further the server and the shorter the ranges, the more that is. What it costs where
+    /// packets get lost, as all ranges then wait for each of them, is not measured here.
     pub http2: bool,
     /// Where whole objects are kept for a while, in files without a name; the system's temporary directory if none.
     pub spool: Option<PathBuf>,
@@ -101,7 +103,7 @@ impl Default for Config {
             max_overfetch: 64 << 20,
             max_connections: 16,
             inherit_query: false,
-            http2: false,
+            http2: true,
             spool: None,
             cancel: Cancel::default(),
             observer: None,

@@ -17,6 +17,8 @@ use super::url::{Origin, Url};
 use crate::{FetchErrorKind, RedirectRefused, Trouble, WrongAnswer};
 
 const MOST_REDIRECTS: u32 = 8;
+/// Connections in a row that may have been closed before they were used again.
+const MOST_CLOSED: u32 = 16;
 
 /// An answer whose body has not been read.
 pub(crate) struct Head {
@@ -86,6 +88,7 @@ async fn send(
 ) -> Result<(Response<Incoming>, Sender), FetchErrorKind> {
     let mirror = &client.mirrors[question.mirror];
     let relay = client.connector.relay(&url.origin);
+    let mut closed = 0;
     loop {
         let Loan { mut sender, is_used } = host.borrow(&client.connector, reach).await?;
         let request = request::build(question, mirror, url, relay, &sender);
@@ -97,12 +100,12 @@ async fn send(
             Err(_) => FetchErrorKind::Network(Trouble::Stalled(stall)),
         };
         host.forget_shared();
-        // Servers close connections when they like; that it happened just now is nobody's failure. A used
-        // connection that has failed is not used again, so there is an end to it.
+        // Servers close connections when they like; that it happened just now is nobody's failure.
         let was_closed = is_used && matches!(failure, FetchErrorKind::Network(Trouble::Broken(_)));
-        if !was_closed {
+        if !was_closed || closed == MOST_CLOSED {
             return Err(failure);
         }
+        closed += 1;
         client.tally.retry();
     }
 }

@@ -1,7 +1,8 @@
 //! How many requests a host is sent at once.
 //!
-//! Nobody knows what a path bears, so it is found out: one request more is tried as long as more bytes come in
-//! the same time, and taken back when they do not; half as many after the host or the path has pushed back.
+//! Nobody knows what a path bears, so it is found out: twice as many requests are tried as long as more bytes come
+//! in the same time, then one more now and then; what does not help is taken back. After the host or the path has
+//! pushed back, half as many are left.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,10 @@ pub(crate) struct Window {
     round: Round,
     /// Bytes a second in the round before, if it was full.
     before: Option<u64>,
-    /// Whether this round has one request more than the one before.
-    has_grown: bool,
+    /// How many requests this round has more than the one before.
+    tried: usize,
+    /// Whether the window is still being doubled.
+    is_doubling: bool,
     /// Rounds to wait before the next try.
     held: u32,
     pushed_back_at: Option<Instant>,
@@ -49,7 +52,8 @@ impl Window {
             most,
             round: Round::new(now),
             before: None,
-            has_grown: false,
+            tried: 0,
+            is_doubling: true,
             held: 0,
             pushed_back_at: None,
         }
@@ -77,17 +81,21 @@ impl Window {
         }
         let micros = u64::try_from(now.duration_since(round.since).as_micros()).unwrap_or(u64::MAX).max(1);
         let rate = round.bytes.saturating_mul(1_000_000) / micros;
-        let is_better = self.before.is_none_or(|before| rate > before.saturating_add(before / 20));
-        let had_grown = std::mem::take(&mut self.has_grown);
-        self.before = Some(rate);
-        if had_grown && !is_better {
-            self.limit = self.limit.saturating_sub(1).max(1);
+        let tried = std::mem::take(&mut self.tried);
+        let before = self.before.replace(rate);
+        // Half of what so many more requests could bring at best is enough to keep them.
+        let least_gain = |before: u64| before / (2 * wide(self.limit - tried)).max(1) * wide(tried);
+        let is_better = before.is_none_or(|before| rate >= before.saturating_add(least_gain(before)));
+        if tried > 0 && !is_better {
+            self.limit -= tried;
+            self.is_doubling = false;
             self.held = HELD_ROUNDS;
         } else if self.held > 0 {
             self.held -= 1;
-        } else if self.limit < self.most {
-            self.limit += 1;
-            self.has_grown = true;
+        } else {
+            let step = if self.is_doubling { self.limit } else { 1 };
+            self.tried = step.min(self.most - self.limit);
+            self.limit += self.tried;
         }
     }
 
@@ -100,9 +108,14 @@ impl Window {
         self.limit = (self.limit / 2).max(1);
         self.round = Round::new(now);
         self.before = None;
-        self.has_grown = false;
+        self.tried = 0;
+        self.is_doubling = false;
         self.held = HELD_ROUNDS;
     }
+}
+
+fn wide(requests: usize) -> u64 {
+    u64::try_from(requests).expect("few requests")
 }
 
 #[cfg(test)]
@@ -131,8 +144,18 @@ mod tests {
         run(&mut window, 40, 10, &mut now);
         assert!((9..=11).contains(&window.limit()), "{}", window.limit());
         let mut window = Window::new(4, 16, now);
-        run(&mut window, 40, 100, &mut now);
+        run(&mut window, 3, 100, &mut now);
         assert_eq!(window.limit(), 16);
+    }
+
+    #[test]
+    fn what_does_not_help_is_taken_back() {
+        let mut now = Instant::now();
+        let mut window = Window::new(4, 16, now);
+        run(&mut window, 2, 4, &mut now);
+        assert_eq!(window.limit(), 4);
+        run(&mut window, 100, 4, &mut now);
+        assert!((4..=5).contains(&window.limit()), "{}", window.limit());
     }
 
     #[test]

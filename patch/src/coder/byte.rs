@@ -8,7 +8,7 @@ use super::logistic::{squash, stretch};
 pub(crate) const CONTEXTS: usize = 3;
 
 /// Log2 of the groups of 16 slots for each context. Two contexts may meet in a group: that costs bits, nothing else.
-const GROUP_BITS: u32 = 14;
+const GROUP_BITS: u32 = 12;
 
 /// The weight that each context starts with, in 65536ths, and how fast weights move.
 const FIRST_WEIGHT: i32 = 28_000;

@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use chunk_testing::{LoopDevice, Mounted, Numbers, WriteLog, scratch};
+use chunk_extract::{Existing, Verify};
+use chunk_testing::{Disk, LoopDevice, Mounted, Numbers, PowerCut, WriteLog, scratch};
 use tempfile::TempDir;
 
 use crate::cuts::Cuts;
@@ -56,15 +57,9 @@ impl Slot {
         Mounted::mount(device.path(), &self.root()).expect("a file system that can be mounted")
     }
 
-    /// Makes the image `to` its place, and again after power cuts. `check` looks at the file that a cut has left:
-    /// its bytes, and whether success was claimed.
-    fn test(
-        &self,
-        to: &To<'_>,
-        seed: u64,
-        check: impl Fn(&[u8], bool) -> bool,
-        allowed: impl Fn(&Made) -> u64,
-    ) {
+    /// Makes the image `to` its place, and again after power cuts. `is_sound` looks at what a cut has left of the
+    /// file.
+    fn test(&self, to: &To<'_>, seed: u64, is_sound: impl Fn(&[u8]) -> bool, allowed: impl Fn(&Made) -> u64) {
         let Some(log) = WriteLog::start(&self.disk()) else { return };
         let device = log.device(DISK).expect("there is a log of one");
         let mounted = self.mount(&device);
@@ -74,13 +69,13 @@ impl Slot {
         drop(device);
         let requests = log.finish().expect("a log");
         let (mut disks, mut most) = (0, 0);
-        Cuts::new(&requests, claimed, SECTOR, seed).each(8, 2, |crash| {
+        Cuts::new(&requests, claimed, SECTOR, seed).each(usize::MAX, 1, |crash| {
             let device = LoopDevice::attach_part(crash.disk, DISK).expect("there was a device");
             let mounted = self.mount(&device);
             let left = fs::read(self.file()).expect("the file was never away");
             let holds = left == self.store.image();
             assert!(holds || !crash.claimed, "{}: success was claimed too early", crash.name);
-            assert!(check(&left, crash.claimed), "{}: what is left of the file", crash.name);
+            assert!(is_sound(&left), "{}: what is left of the file", crash.name);
             let right = self.store.plan(&To::update(to.path)).totals.write == 0;
             assert_eq!(right, holds, "{}: what is told of the file", crash.name);
             let again = self.store.extract(to).unwrap_or_else(|error| panic!("{}: {error}", crash.name));
@@ -113,7 +108,7 @@ fn a_file_that_is_replaced_is_the_old_one_or_the_new_one_whenever_the_power_fail
     let (old, new) = versions(1, 0);
     let Some(slot) = Slot::new(old, new) else { return };
     // The old file stays a seed until the new one is complete, so nothing is ever lost.
-    let is_whole = |left: &[u8], _| left == slot.old || left == slot.store.image();
+    let is_whole = |left: &[u8]| left == slot.old || left == slot.store.image();
     slot.test(&To::replace(&slot.file()), 0x01f, is_whole, |first| first.downloaded + EDGES);
 }
 
@@ -125,8 +120,38 @@ fn a_file_that_is_updated_where_it_lies_can_be_finished_whenever_the_power_fails
         slot.test(
             &To::update(&slot.file()),
             0x02f,
-            |left, _| left.len() == LEN || left.len() == LEN - less,
+            |left| left.len() == LEN || left.len() == LEN - less,
             |first| first.downloaded + SAVED + (8 << 20) + BLOCK + EDGES,
         );
     }
+}
+
+#[test]
+fn a_longer_file_that_starts_as_the_image_does_is_not_told_to_be_the_image() {
+    let files = scratch().expect("a temporary directory");
+    for image in [Numbers::from_seed(3).bytes(3_000_000), vec![0; 2 << 20], Vec::new()] {
+        let store = Store::of(image);
+        let path = files.path().join("image");
+        fs::write(&path, [store.image(), b"more"].concat()).expect("a file can be written");
+        let to = To { verify: Verify::ReadBack, ..To::update(&path) };
+        assert!(store.image().is_empty() || store.plan(&to).totals.write > 0);
+        let made = store.extract(&to).expect("the file becomes the image");
+        assert_eq!(made.report.written, 0, "what is there already");
+        assert!(made.downloaded <= 64 << 10, "{} bytes for the chunk that ends elsewhere", made.downloaded);
+        assert!(fs::read(&path).expect("a file") == store.image());
+        assert_eq!(store.plan(&to).totals.write, 0);
+    }
+}
+
+#[test]
+fn a_file_that_is_the_image_already_is_durable_when_that_is_told() {
+    let Some(mut disk) = Disk::new(32 << 20) else { return };
+    let store = Store::of(Numbers::from_seed(4).bytes(3_000_000));
+    let path = disk.root().join("image");
+    fs::write(&path, store.image()).expect("there is room");
+    let to = To { existing: Existing::Keep, ..To::update(&path) };
+    store.extract(&to).expect("it is the image");
+    disk.cut_power(PowerCut::Nothing).expect("the power can be cut");
+    disk.restart().expect("it starts again");
+    assert!(fs::read(&path).expect("it was there") == store.image());
 }

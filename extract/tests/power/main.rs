@@ -7,7 +7,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "images and damage are plain files, written once")]
 
+mod bad_sectors;
 mod cuts;
 mod device;
 mod file;
+mod killed;
 mod store;

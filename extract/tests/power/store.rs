@@ -54,11 +54,6 @@ impl Store {
         &self.image
     }
 
-    /// The bytes of its index.
-    pub(crate) fn index(&self) -> Vec<u8> {
-        index(self.path())
-    }
-
     /// Makes the image at `to`.
     pub(crate) fn extract(&self, to: &To<'_>) -> Result<Made, ExtractError> {
         extract(self.path(), to)

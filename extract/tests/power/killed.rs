@@ -1,0 +1,183 @@
+//! The process is killed at any moment, again and again: each run goes on where the one before was.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chunk_extract::Existing;
+use chunk_testing::Numbers;
+
+use crate::store::{BLOCK, Made, SAVED, Store, To, extract};
+
+/// Bytes of the image.
+const LEN: usize = (10 << 20) + 777;
+/// How often each kind of target is killed.
+const KILLS: u32 = 70;
+/// What a kill may cost beyond what was held in memory: a block that was half written, and frames around it.
+const EDGES: u64 = 2 * BLOCK;
+
+/// Names the directory in which a process that is to be killed works.
+const VICTIM: &str = "CHUNK_TEST_VICTIM";
+
+/// Where a victim and its killer meet.
+struct Place {
+    root: PathBuf,
+    existing: Existing,
+    has_state: bool,
+}
+
+impl Place {
+    fn target(&self) -> PathBuf {
+        self.root.join("target/image")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    /// Calls `what` with where the image is to go.
+    fn with<T>(&self, what: impl FnOnce(&To<'_>) -> T) -> T {
+        let (target, state) = (self.target(), self.state());
+        let state = self.has_state.then_some(state.as_path());
+        what(&To { existing: self.existing, state, ..To::update(&target) })
+    }
+}
+
+/// Runs until it is killed, in a process of its own that is this test once more.
+fn victim(root: &Path, existing: Existing, has_state: bool) {
+    let place = Place { root: root.to_owned(), existing, has_state };
+    let store = fs::read_to_string(root.join("store")).expect("the killer wrote it");
+    let made = place.with(|to| extract(Path::new(&store), to)).expect("nothing but a signal stops it");
+    fs::write(root.join("done"), made.downloaded.to_string()).expect("the directory can be written");
+}
+
+/// Kills runs that make `new` of `old`, `KILLS` of them; checks what each leaves. `lost` bytes may be needed again
+/// after a kill.
+fn kill_all(
+    usual_seed: u64,
+    old: Option<&[u8]>,
+    new: Vec<u8>,
+    existing: Existing,
+    has_state: bool,
+    lost: u64,
+) {
+    if let Some(root) = env::var_os(VICTIM) {
+        return victim(Path::new(&root), existing, has_state);
+    }
+    let seed = Numbers::seed_or(usual_seed);
+    let mut numbers = Numbers::from_seed(seed);
+    let files = tempfile::tempdir().expect("a temporary directory");
+    let place = Place { root: files.path().to_owned(), existing, has_state };
+    let store = Store::of(new);
+    let path = store.path().to_str().expect("plain");
+    fs::write(place.root.join("store"), path).expect("the directory can be written");
+    for directory in ["target", "state"] {
+        fs::create_dir(place.root.join(directory)).expect("a directory can be made");
+    }
+    let start_anew = || match old {
+        Some(old) => fs::write(place.target(), old).expect("there is room"),
+        None => fs::remove_file(place.target()).unwrap_or_default(),
+    };
+    start_anew();
+    let first = place.with(|to| store.plan(to)).totals.download;
+    let started = Instant::now();
+    assert!(run(&place, None), "nobody kills it");
+    let full = u64::try_from(started.elapsed().as_micros()).expect("a short time");
+
+    let (mut kills, mut rounds) = (0, 0);
+    while kills < KILLS {
+        start_anew();
+        rounds += 1;
+        let mut needed = first;
+        for patience in 0.. {
+            // Until a run is faster than its killer, who waits longer from time to time, so that every round ends.
+            let time = Duration::from_micros(full / 4 + numbers.below(full) + patience * full / 16);
+            if run(&place, Some(time)) {
+                break;
+            }
+            kills += 1;
+            let now = place.with(|to| store.plan(to)).totals.download;
+            assert!(now <= needed + lost, "kill {kills}: {now} bytes to fetch after {needed}, seed {seed}");
+            assert!(now <= first + lost, "kill {kills}: {now} bytes to fetch, at first {first}, seed {seed}");
+            needed = now;
+            for name in names(&place.root.join("target")) {
+                assert!(
+                    ["image", "image.part"].contains(&name.as_str()),
+                    "kill {kills}: {name}, seed {seed}"
+                );
+            }
+            if existing != Existing::Update && place.target().exists() {
+                let left = fs::read(place.target()).expect("a file");
+                let is_whole = left == store.image() || old.is_some_and(|old| left == old);
+                assert!(is_whole, "kill {kills}: half an image has its name, seed {seed}");
+            }
+        }
+        assert!(fs::read(place.target()).expect("a file") == store.image(), "round {rounds}, seed {seed}");
+        assert_eq!(names(&place.root.join("target")), ["image"], "round {rounds}, seed {seed}");
+        let left = names(&place.state());
+        assert_eq!(left.len(), usize::from(has_state), "round {rounds}: {left:?} in the state, seed {seed}");
+    }
+    println!("{kills} kills in {rounds} rounds, {first} bytes to fetch at first, {full} us for a whole run");
+}
+
+/// Runs a victim for `time`, or to its end. Returns whether it came to its end.
+fn run(place: &Place, time: Option<Duration>) -> bool {
+    let done = place.root.join("done");
+    fs::remove_file(&done).unwrap_or_default();
+    let this = thread::current().name().expect("a test has a name").to_owned();
+    let mut command = Command::new(env::current_exe().expect("this program"));
+    command.args([&this, "--exact", "--test-threads=1"]).env(VICTIM, &place.root);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("this program can be started");
+    if let Some(time) = time {
+        thread::sleep(time);
+        // SIGKILL; it may have ended by itself.
+        child.kill().unwrap_or_default();
+    }
+    let status = child.wait().expect("it can be waited for");
+    assert!(status.success() || status.code().is_none(), "the victim failed by itself: {status}");
+    status.success()
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let names = entries.map(|entry| entry.expect("it can be listed").file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().expect("plain")).collect();
+    names.sort_unstable();
+    names
+}
+
+/// An old image and a new one whose parts are the old one's in another order, with something new between.
+fn versions(seed: u64) -> (Vec<u8>, Vec<u8>) {
+    let mut numbers = Numbers::from_seed(seed);
+    let old = numbers.bytes(LEN);
+    let mut new = old.clone();
+    new.rotate_left(2_500_000);
+    let new = [&numbers.bytes(150_000), &new[..]].concat();
+    (old, new)
+}
+
+#[test]
+fn a_new_file_grows_from_kill_to_kill_and_has_its_name_only_when_complete() {
+    let (_, new) = versions(1);
+    kill_all(0x01b, None, new, Existing::Keep, false, 0);
+}
+
+#[test]
+fn a_file_that_is_its_own_seed_becomes_the_image_after_any_number_of_kills() {
+    let (old, new) = versions(2);
+    kill_all(0x02b, Some(&old), new, Existing::Update, false, SAVED + EDGES);
+}
+
+#[test]
+fn with_a_state_directory_kills_lose_nothing_of_what_was_saved_and_leave_nothing_there() {
+    let (old, new) = versions(3);
+    kill_all(0x03b, Some(&old), new, Existing::Update, true, EDGES);
+}

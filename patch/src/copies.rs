@@ -26,6 +26,16 @@ impl Copy {
 /// Copies never outnumber a quarter of the target's bytes, nor this: a list of lies cannot take memory.
 const MOST_COPIES: u32 = 1 << 18;
 
+/// The longest of `copies` that a target of `target_len` bytes may have.
+pub(crate) fn most(copies: &[Copy], target_len: u32) -> Vec<Copy> {
+    let most = MOST_COPIES.min(target_len / 4) as usize;
+    let mut lens: Vec<u32> = copies.iter().map(|copy| copy.len).collect();
+    lens.sort_unstable_by(|one, two| two.cmp(one));
+    // Those as long as the first that is too many go, too.
+    let shortest = lens.get(most).map_or(0, |len| len + 1);
+    copies.iter().copied().filter(|copy| copy.len >= shortest).collect()
+}
+
 #[derive(Default)]
 struct Models {
     gap: Number,
@@ -89,4 +99,39 @@ pub(crate) fn code<C: Coder>(
         (base_end, target_end) = (next_base, next_target);
     }
     Ok(heard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coder::{RangeReader, RangeWriter};
+
+    fn through(copies: &[Copy], base_len: u32, target_len: u32) -> Vec<Copy> {
+        let mut writer = RangeWriter::new();
+        code(&mut writer, copies, base_len, target_len).expect("a writer's copies keep the rules");
+        let bytes = writer.finish();
+        code(&mut RangeReader::new(&bytes), &[], base_len, target_len).expect("a reader finds them kept")
+    }
+
+    #[test]
+    fn copies_are_heard_as_they_were_said() {
+        let copies = [
+            Copy { base: 5, target: 0, len: 10 },
+            Copy { base: 15, target: 10, len: 1 },
+            Copy { base: 20, target: 15, len: 40 },
+            Copy { base: 60, target: 57, len: 1000 },
+            Copy { base: 0, target: 2000, len: 5000 },
+        ];
+        assert_eq!(through(&copies, 5000, 7000), copies);
+        assert_eq!(through(&[], 0, 0), []);
+    }
+
+    #[test]
+    fn of_too_many_copies_the_shortest_are_given_up() {
+        let copies: Vec<Copy> =
+            (0..30).map(|at| Copy { base: at, target: 3 * at, len: 1 + at % 3 }).collect();
+        let kept = most(&copies, 90);
+        assert!(kept.len() <= 22 && kept.iter().all(|copy| copy.len >= 2), "{kept:?}");
+        assert_eq!(through(&kept, 100, 90), kept);
+    }
 }

@@ -17,13 +17,14 @@ use crate::layout::{self, Layout};
 use crate::map::Map;
 use crate::predict::Predictor;
 
-/// Encodes `target` by `copies` from `base`, which has the programs of `layout`. None if a rule of the format forbids
-/// these copies or this layout.
+/// Encodes `target` by `copies` from `base`, which has the programs of `layout`; by as many of the copies as the format
+/// allows. None if it does not allow the layout.
 pub(crate) fn encode(base: &[u8], target: &[u8], layout: &Layout, copies: &[Copy]) -> Option<Vec<u8>> {
     let (base_len, target_len) = (u32::try_from(base.len()).ok()?, u32::try_from(target.len()).ok()?);
     let mut coder = RangeWriter::new();
     let layout = layout::code(&mut coder, layout, base_len).ok()?;
-    let copies = copies::code(&mut coder, copies, base_len, target_len).ok()?;
+    let copies = copies::most(copies, target_len);
+    let copies = copies::code(&mut coder, &copies, base_len, target_len).ok()?;
     let fields = Fields::find(base, base_len, &layout).ok()?;
     let mut body = Body::new(Predictor::new(layout, fields, Map::new(&copies, base_len)));
     let mut at = 0;

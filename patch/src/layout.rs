@@ -82,8 +82,8 @@ pub(crate) struct Layout {
 }
 
 /// Most modules in a layout, most segments and ranges in a module.
-pub(crate) const MOST_MODULES: usize = 4096;
-pub(crate) const MOST_PARTS: usize = 64;
+pub(crate) const MOST_MODULES: usize = 1024;
+pub(crate) const MOST_PARTS: usize = 32;
 
 impl Module {
     /// The place in the base of what is loaded at `address`.

@@ -1,11 +1,12 @@
-//! Patches: known base bytes become target bytes (FORMAT 9).
+//! Patches: known base bytes become target bytes.
 //!
 //! A *group* is a target and the base that is most like it. [`encode`] tries the [`Method`]s on a group and keeps the
 //! smallest patch; [`Decoder`] rebuilds the target front to back, reading the base wherever it needs to. What comes
 //! out is what the patch says, not yet what anybody wanted: who uses it checks the hash of what was written.
 //!
 //! No I/O but what [`Base`] does for a decoder, no threads. A decoder's memory and time are bounded by the lengths of
-//! base, patch and target, all known before; it panics on no input.
+//! base, patch and target, all known before: method 0 holds base and target, the others at most 24 MiB for any patch.
+//! It panics on no input.
 
 #![forbid(unsafe_code)]
 

@@ -43,3 +43,24 @@ impl Marks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_mark_is_found_across_words_and_not_beyond_the_end() {
+        let mut marks = Marks::new(300);
+        for at in [0, 63, 64, 200, 299, 300, 5000] {
+            marks.insert(at);
+        }
+        assert_eq!(marks.next(0, 300), Some(0));
+        assert_eq!(marks.next(1, 300), Some(63));
+        assert_eq!(marks.next(64, 300), Some(64));
+        assert_eq!(marks.next(65, 200), None);
+        assert_eq!(marks.next(65, 201), Some(200));
+        assert_eq!(marks.next(201, u32::MAX), Some(299));
+        assert_eq!(marks.next(5, 5), None);
+        assert!(marks.contains(299) && !marks.contains(5000));
+    }
+}

@@ -77,8 +77,7 @@ impl Shape {
         }
     }
 
-    /// The value with which a field at `field` says `address`.
-    /// `old` is the field's value in the base.
+    /// The value with which a field at `field` says `address`, if it has the value `old` in the base.
     fn value(self, address: u64, field: u64, anchor: u64, old: u64) -> u64 {
         let distance = match self {
             Self::FromEnd => address.wrapping_sub(field).wrapping_sub(4),
@@ -176,7 +175,7 @@ impl Predictor {
         Self { layout, fields, map, ranges, range: 0, learnt, table: (0, 0), pages: [(0, 0); 32] }
     }
 
-    /// The next field at or after `from`, if it ends by `end`.
+    /// The first field at or after `from`, if it ends by `end`.
     #[inline]
     pub(crate) fn next(&mut self, from: u32, end: u32) -> Option<(u32, Shape)> {
         let at = self.fields.marks.next(from, end)?;
@@ -222,8 +221,8 @@ impl Predictor {
         table
     }
 
-    /// What a field that starts `bytes` of the base is in the target. `bytes` go on at least as far as the field's copy,
-    /// which has the base bytes `from..end`, or as a few instructions behind the field.
+    /// What a field at the start of `bytes` of the base is at `to` in the target. The copy that the field is in has the
+    /// base bytes `from..end`; `bytes` go on to its end or at least as far as a few instructions.
     #[inline]
     pub(crate) fn predict(
         &self,

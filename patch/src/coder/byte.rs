@@ -48,7 +48,8 @@ impl Bytes {
         for level in (0..4).rev() {
             let at = usize::from(node & 15);
             let opinions = [0, 1, 2].map(|context: usize| stretch(groups[context][at].chance()));
-            let weights = &mut self.weights[usize::from((before & 15) << 4 | node) ^ usize::from(before & 16) << 4];
+            let weights =
+                &mut self.weights[usize::from((before & 15) << 4 | node) ^ usize::from(before & 16) << 4];
             let chance = mix(opinions, weights);
             let bit = coder.code((half >> level) & 1 == 1, chance.cast_unsigned());
             adjust(weights, opinions, ((i32::from(bit) << 12) - chance).wrapping_mul(RATE));

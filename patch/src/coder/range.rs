@@ -157,3 +157,51 @@ impl Coder for RangeReader<'_> {
         number
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coder::{Number, Signed};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bits_are_heard_as_they_were_said(bits in prop::collection::vec((any::<bool>(), 1..4096_u32), 0..2000)) {
+            let mut writer = RangeWriter::new();
+            for &(bit, chance) in &bits {
+                writer.code(bit, chance);
+            }
+            let bytes = writer.finish();
+            let mut reader = RangeReader::new(&bytes);
+            for &(bit, chance) in &bits {
+                prop_assert_eq!(reader.code(false, chance), bit);
+            }
+            prop_assert!(!reader.overran() && !reader.has_more());
+        }
+
+        #[test]
+        fn numbers_are_heard_as_they_were_said(
+            numbers in prop::collection::vec((any::<u64>(), 0..64_u32, any::<i64>(), 0..64_u32), 0..200),
+        ) {
+            let mut writer = RangeWriter::new();
+            let (mut number, mut signed) = (Number::default(), Signed::default());
+            for &(one, by, two, and) in &numbers {
+                number.code(&mut writer, one >> by);
+                signed.code(&mut writer, two >> and);
+            }
+            let bytes = writer.finish();
+            let mut reader = RangeReader::new(&bytes);
+            let (mut number, mut signed) = (Number::default(), Signed::default());
+            for &(one, by, two, and) in &numbers {
+                prop_assert_eq!(number.code(&mut reader, 0), one >> by);
+                prop_assert_eq!(signed.code(&mut reader, 0), two >> and);
+            }
+            prop_assert!(!reader.overran() && !reader.has_more());
+        }
+    }
+
+    #[test]
+    fn nothing_said_takes_no_byte() {
+        assert!(RangeWriter::new().finish().is_empty());
+    }
+}

@@ -3,9 +3,11 @@
 /// How an instruction holds an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Distances in words: 26 bits from bit 0, 19 and 14 bits from bit 5.
+    /// A distance in words, 26 bits from bit 0.
     Branch,
+    /// A distance in words, 19 bits from bit 5.
     Near,
+    /// A distance in words, 14 bits from bit 5.
     Test,
     /// A distance in bytes, split: ADR.
     Bytes,

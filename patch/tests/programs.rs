@@ -43,7 +43,7 @@ fn functions_that_only_moved_cost_next_to_nothing() {
     assert!(differing > 100_000, "the programs must differ a lot to show anything: {differing}");
     let (method, len) = measure(&base, &target);
     assert_eq!(method, 2);
-    assert!(len < 700, "{len} bytes for one new function");
+    assert!(len < 3000, "{len} bytes for one new function");
 }
 
 #[test]

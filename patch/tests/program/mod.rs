@@ -7,19 +7,29 @@ pub(crate) struct Function {
     pub(crate) calls: Vec<usize>,
 }
 
+/// Every so many functions one has a jump table, with so many entries.
+const TABLE_EVERY: usize = 50;
+const TABLE_ENTRIES: usize = 2500;
+
+/// Tables lead to the first so many functions, of which a program has no fewer.
+const TABLE_REACH: usize = 300;
+
 const TEXT: usize = 0x1000;
 const ADDRESS: u64 = 0x40_0000;
 
-/// An ELF file of x86-64 with `functions` in the `order` given, and a table of pointers to all of them.
+/// An ELF file of x86-64 with `functions` in the `order` given, jump tables to some, and pointers to all of them.
 pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
     let mut starts = vec![0; functions.len()];
     let mut at = TEXT;
     for &number in order {
         starts[number] = at;
-        at += functions[number].body.len() + 5 * functions[number].calls.len() + 1;
+        at += functions[number].body.len() + 5 * functions[number].calls.len() + 7 + 1;
         at = at.next_multiple_of(16);
     }
     let text_len = at - TEXT;
+    let tables = at;
+    let table = |number: usize| tables + number / TABLE_EVERY * TABLE_ENTRIES * 4;
+    let tables_len = table(functions.len() - 1) + TABLE_ENTRIES * 4 - tables;
     let mut file = vec![0xcc; at];
     file[..TEXT].fill(0);
     for &number in order {
@@ -34,12 +44,22 @@ pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
             at += pair.len();
         }
         for &callee in calls {
-            let ahead = i64::try_from(starts[callee]).unwrap() - i64::try_from(at + 5).unwrap();
             file[at] = 0xe8;
-            file[at + 1..at + 5].copy_from_slice(&i32::try_from(ahead).unwrap().to_le_bytes());
+            file[at + 1..at + 5].copy_from_slice(&distance(at + 5, starts[callee]));
             at += 5;
         }
+        if number % TABLE_EVERY == 0 {
+            // lea rax, [rip + table]
+            file[at..at + 3].copy_from_slice(&[0x48, 0x8d, 0x05]);
+            file[at + 3..at + 7].copy_from_slice(&distance(at + 7, table(number)));
+            at += 7;
+        }
         file[at] = 0xc3;
+    }
+    for number in (0..functions.len()).step_by(TABLE_EVERY) {
+        for entry in 0..TABLE_ENTRIES {
+            file.extend(distance(table(number), starts[(number + entry * entry) % TABLE_REACH]));
+        }
     }
     let data = file.len();
     for start in &starts {
@@ -47,12 +67,16 @@ pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
     }
     let data_len = file.len() - data;
     let names = file.len();
-    file.extend(b"\0.text\0.data\0.names\0");
+    file.extend(b"\0.text\0.data\0.names\0.rodata\0");
     file.resize(file.len().next_multiple_of(8), 0);
     let sections = file.len();
-    for (name, kind, flags, start, len) in
-        [(0, 0_u32, 0_u64, 0, 0), (1, 1, 6, TEXT, text_len), (7, 1, 3, data, data_len), (13, 3, 0, names, 20)]
-    {
+    for (name, kind, flags, start, len) in [
+        (0, 0_u32, 0_u64, 0, 0),
+        (1, 1, 6, TEXT, text_len),
+        (7, 1, 3, data, data_len),
+        (13, 3, 0, names, 28),
+        (20, 1, 2, tables, tables_len),
+    ] {
         file.extend(u32::to_le_bytes(name));
         file.extend(kind.to_le_bytes());
         file.extend(flags.to_le_bytes());
@@ -71,7 +95,7 @@ pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
         header.extend(word.to_le_bytes());
     }
     header.extend(0_u32.to_le_bytes());
-    for half in [64_u16, 56, 1, 64, 4, 3] {
+    for half in [64_u16, 56, 1, 64, 5, 3] {
         header.extend(half.to_le_bytes());
     }
     // One segment, readable, writable and executable.
@@ -82,6 +106,12 @@ pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
     }
     file[..header.len()].copy_from_slice(&header);
     file
+}
+
+/// How far it is from one place to another, as a field says it.
+fn distance(from: usize, to: usize) -> [u8; 4] {
+    let ahead = i64::try_from(to).unwrap() - i64::try_from(from).unwrap();
+    i32::try_from(ahead).unwrap().to_le_bytes()
 }
 
 fn long(value: usize) -> u64 {

@@ -12,7 +12,8 @@ use crate::plan::{Held, Plan, Totals};
 use crate::recipe::{Front, Recipe};
 use crate::saved::{Journal, Saved};
 use crate::seed::{Seed, Window};
-use crate::survey::{Known, OpenIndex, Survey, Surveyed, blocks_of};
+use crate::patched::ByPatch;
+use crate::survey::{Known, Looked, OpenIndex, Survey, blocks_of};
 use crate::target::{
     Destination, Device, Existing, Pipe, Refusal, Replacement, Target, TargetError, part_of,
 };
@@ -22,7 +23,7 @@ use crate::work::{self, Work};
 /// Bytes written in place after which the medium is waited for: what a power cut may cost in downloads.
 const FLUSH_IN_PLACE: u64 = 8 << 20;
 /// The same where nothing is lost by it but progress.
-const FLUSH: u64 = 128 << 20;
+pub(crate) const FLUSH: u64 = 128 << 20;
 
 impl Job<'_> {
     /// Makes the image.
@@ -33,7 +34,8 @@ impl Job<'_> {
         if let Opened::Right(path) = &opened {
             // A file that is the image already is not touched, whatever may happen to others.
             let window = Window::open(path, None).map_err(|error| TargetError::Open(path.clone(), error))?;
-            let prepared = self.prepare(index, Some(window.clone()), true)?;
+            let looked = self.look(index, Some(window.clone()), true)?;
+            let prepared = self.prepare(looked)?;
             if !prepared.plan.missing.is_empty() {
                 return Err(TargetError::Refused(path.clone(), Refusal::Exists).into());
             }
@@ -43,15 +45,25 @@ impl Job<'_> {
             }
             return Ok(self.report(&prepared, 0, 0));
         }
-        let mut prepared = match self.prepare_for(index, &mut opened) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                if let Opened::File(file) = &opened {
-                    file.discard();
+        let (content, rereads) = (opened.target().content(), opened.target().file().is_some());
+        let looked = self.look(index, content, rereads).inspect_err(|_| opened.discard())?;
+        let (looked, is_begun) = match looked {
+            Looked::Wrong(survey, index) => match self.run_by_patch(survey, index, &mut opened)? {
+                ByPatch::Done(report) => return Ok(*report),
+                ByPatch::Left { survey, index } => {
+                    let is_begun = survey.done.contains(&true);
+                    (Looked::Wrong(*survey, index), is_begun)
                 }
-                return Err(error);
-            }
+            },
+            right => (right, false),
         };
+        let prepared = self.prepare_for(looked, &opened);
+        let mut prepared = prepared.inspect_err(|_| {
+            // What a patch has written is worth keeping.
+            if !is_begun {
+                opened.discard();
+            }
+        })?;
         let path = self.path();
         let in_place = prepared.in_place;
         let nothing_to_do = prepared.plan.missing.is_empty();
@@ -90,7 +102,7 @@ impl Job<'_> {
         let done = work.run(target)?;
         prepared.phases.write = started.elapsed();
         let started = Instant::now();
-        self.settle(target, &prepared)?;
+        self.settle(target, &prepared.check)?;
         saved.finish().map_err(ExtractError::Journal)?;
         if let (Some(state), Some(path)) = (&self.state, &path)
             && self.options.verify != Verify::Off
@@ -108,7 +120,13 @@ impl Job<'_> {
         let index = self.open_index()?;
         let (content, rereads) = self.look_at_target()?;
         self.add_replaced();
-        let prepared = self.prepare(index, content, rereads)?;
+        let mut looked = self.look(index, content, rereads)?;
+        if let Looked::Wrong(survey, index) = &mut looked
+            && let Some(way) = self.find_way(survey, index)?
+        {
+            return Ok(self.report_way(&way, survey, index));
+        }
+        let prepared = self.prepare(looked)?;
         Ok(self.report(&prepared, 0, 0))
     }
 
@@ -139,7 +157,14 @@ impl Job<'_> {
         let index = self.open_index()?;
         let (content, rereads) = self.look_at_target()?;
         self.add_replaced();
-        let mut prepared = self.prepare(index, content, rereads)?;
+        let mut looked = self.look(index, content, rereads)?;
+        if let Looked::Wrong(survey, index) = &mut looked
+            && let Some(way) = self.find_way(survey, index)?
+        {
+            way.pull(self.source, self.options.limits.longest, self.observer)?;
+            return Ok(self.report_way(&way, survey, index));
+        }
+        let mut prepared = self.prepare(looked)?;
         let started = Instant::now();
         work::pull(&prepared.plan, &prepared.recipe, self.source, self.options.connections, self.observer)?;
         prepared.phases.write = started.elapsed();
@@ -248,27 +273,18 @@ impl Job<'_> {
     }
 
     /// Plans for a target, and makes sure that it has room.
-    fn prepare_for(&mut self, index: OpenIndex, opened: &mut Opened) -> Result<Prepared, ExtractError> {
-        let target = opened.target();
-        let (content, rereads) = (target.content(), target.file().is_some());
-        let prepared = self.prepare(index, content, rereads)?;
-        if let Opened::File(file) = opened {
-            let totals = &prepared.plan.totals;
-            file.expect_room(totals.write - totals.zero)?;
-        }
+    fn prepare_for(&self, looked: Looked, opened: &Opened) -> Result<Prepared, ExtractError> {
+        let prepared = self.prepare(looked)?;
+        let totals = &prepared.plan.totals;
+        opened.make_room(totals.write - totals.zero)?;
         Ok(prepared)
     }
 
-    /// Finds out what is held, and plans.
-    fn prepare(
-        &mut self,
-        index: OpenIndex,
-        content: Option<Window>,
-        rereads: bool,
-    ) -> Result<Prepared, ExtractError> {
-        match self.survey(index, content, rereads)? {
-            Surveyed::Right(survey, front) => Ok(Prepared::nothing_to_do(survey, *front)),
-            Surveyed::Wrong(known) => self.conclude(*known),
+    /// Finds out what the seeds hold, and plans.
+    fn prepare(&self, looked: Looked) -> Result<Prepared, ExtractError> {
+        match looked {
+            Looked::Right(survey, front) => Ok(Prepared::nothing_to_do(survey, *front)),
+            Looked::Wrong(survey, index) => self.conclude(self.survey(survey, index)?),
         }
     }
 
@@ -294,7 +310,7 @@ impl Job<'_> {
             rereads: survey.rereads,
         };
         let plan = Plan::new(&recipe, &check, &held, &self.options.limits);
-        let needed = plan.totals.download + recipe.fetched().bytes;
+        let needed = plan.totals.download + recipe.fetched().bytes + survey.late;
         if let Some(allowed) = self.options.max_download.filter(|allowed| needed > *allowed) {
             return Err(ExtractError::TooMuch { needed, allowed });
         }
@@ -305,12 +321,12 @@ impl Job<'_> {
         let parts = std::mem::take(&mut survey.parts);
         let seeds = parts.into_iter().map(|part| part.seed).chain(own_seed).collect();
         survey.phases.plan = started.elapsed();
-        let Survey { journal, phases, .. } = survey;
-        Ok(Prepared { recipe, check, plan, seeds, object, journal, in_place, memory, phases })
+        let Survey { journal, late, phases, .. } = survey;
+        Ok(Prepared { recipe, check, plan, seeds, object, journal, in_place, late, memory, phases })
     }
 
     /// Makes sure of what was written.
-    fn settle(&self, target: &mut dyn Target, prepared: &Prepared) -> Result<(), ExtractError> {
+    pub(crate) fn settle(&self, target: &mut dyn Target, check: &Check) -> Result<(), ExtractError> {
         if self.options.verify == Verify::Off {
             return Ok(target.finish()?);
         }
@@ -320,12 +336,12 @@ impl Job<'_> {
             // Pages that the medium has are dropped, so that it is asked.
             let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
             let fails = |at, error| TargetError::ReadBack { at, error };
-            let blocks = prepared.check.blocks();
-            let image = 0..prepared.recipe.record().image_len();
-            let window = Window::of(file, Some(image)).map_err(|error| fails(0, Some(error)))?;
+            let blocks = check.blocks();
+            let image_len = blocks.count().checked_sub(1).map_or(0, |last| blocks.range(last).end);
+            let window = Window::of(file, Some(0..image_len)).map_err(|error| fails(0, Some(error)))?;
             let progress = |done, total| Progress::ReadingBack { done, total };
             let content = Content::of(&window, blocks, self.options.threads, self.observer, &progress)?;
-            let kept = content.kept(prepared.check.all());
+            let kept = content.kept(check.all());
             if let Some(wrong) = (0..).zip(&kept).find(|(_, kept)| !**kept).map(|(number, _)| number) {
                 let wrong = blocks.range(wrong);
                 let len = usize::try_from(wrong.end - wrong.start).expect("a block is in memory");
@@ -342,7 +358,7 @@ impl Job<'_> {
             totals: prepared.plan.totals.clone(),
             seeds: prepared.seeds.iter().map(|seed| seed.name.clone()).collect(),
             written,
-            late,
+            late: late + prepared.late,
             index: prepared.recipe.fetched(),
             spent: self.source.spent(),
             memory: prepared.memory,
@@ -351,7 +367,8 @@ impl Job<'_> {
     }
 }
 
-enum Opened {
+/// An open target.
+pub(crate) enum Opened {
     File(Replacement),
     Device(Device),
     Pipe(Pipe),
@@ -360,12 +377,27 @@ enum Opened {
 }
 
 impl Opened {
-    fn target(&mut self) -> &mut dyn Target {
+    pub(crate) fn target(&mut self) -> &mut dyn Target {
         match self {
             Self::File(file) => file,
             Self::Device(device) => device,
             Self::Pipe(pipe) => pipe,
             Self::Right(_) => unreachable!("nothing is written to it"),
+        }
+    }
+
+    /// Makes a file as long as the image, unless there is no room for `needed` more bytes.
+    pub(crate) fn make_room(&self, needed: u64) -> Result<(), TargetError> {
+        match self {
+            Self::File(file) => file.make_room(needed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what was made for nothing.
+    pub(crate) fn discard(&self) {
+        if let Self::File(file) = self {
+            file.discard();
         }
     }
 }
@@ -380,6 +412,8 @@ struct Prepared {
     journal: Option<PathBuf>,
     /// Whether old bytes of the target are moved.
     in_place: bool,
+    /// Bytes of patches that were fetched in vain.
+    late: u64,
     memory: u64,
     phases: Phases,
 }
@@ -392,7 +426,7 @@ impl Prepared {
         let check = Check::new(blocks, Vec::new());
         let seeds = survey.parts.into_iter().map(|part| part.seed).collect();
         let (object, phases) = (String::new(), survey.phases);
-        Self { recipe, check, plan, seeds, object, journal: None, in_place: false, memory: 0, phases }
+        Self { recipe, check, plan, seeds, object, journal: None, in_place: false, late: 0, memory: 0, phases }
     }
 }
 

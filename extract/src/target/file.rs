@@ -45,32 +45,38 @@ impl Replacement {
     fn of(file: File, path: PathBuf, part: Option<PathBuf>, image_len: u64) -> Result<Self, TargetError> {
         let opens = |error| TargetError::Open(path.clone(), error);
         let had = file.metadata().map_err(opens)?.len();
-        if had < image_len {
-            file.set_len(image_len).map_err(|error| no_room(&path, image_len, error))?;
-        }
         Ok(Self { media: Media::file(Arc::new(file), had == 0), path, part, image_len, had })
     }
 
-    /// Refuses a file system without room for `needed` more bytes.
-    pub(crate) fn expect_room(&self, needed: u64) -> Result<(), TargetError> {
+    /// Makes the file as long as the image, unless its file system has no room for `needed` more bytes.
+    pub(crate) fn make_room(&self, needed: u64) -> Result<(), TargetError> {
         let file = self.media.handle();
-        let Ok(space) = rustix::fs::fstatvfs(&**file) else { return Ok(()) };
-        // What the file occupies already is written over.
-        let occupied = file.metadata().map_or(0, |metadata| metadata.blocks() * 512);
-        let available = space.f_bavail.saturating_mul(space.f_frsize).saturating_add(occupied);
-        if needed <= available {
-            return Ok(());
+        if let Ok(space) = rustix::fs::fstatvfs(&**file) {
+            // What the file occupies already is written over.
+            let occupied = file.metadata().map_or(0, |metadata| metadata.blocks() * 512);
+            let available = space.f_bavail.saturating_mul(space.f_frsize).saturating_add(occupied);
+            if needed > available {
+                return Err(TargetError::Space { path: self.path.clone(), needed, available });
+            }
         }
-        Err(TargetError::Space { path: self.path.clone(), needed, available })
+        if self.had < self.image_len {
+            file.set_len(self.image_len).map_err(|error| no_room(&self.path, self.image_len, error))?;
+        }
+        Ok(())
     }
 
-    /// Makes it as if the file had not been opened, as long as nothing was written to it.
+    /// Removes what was made for nothing.
     pub(crate) fn discard(&self) {
-        match &self.part {
-            Some(part) if self.had == 0 => drop(std::fs::remove_file(part)),
-            _ if self.had < self.image_len => drop(self.media.handle().set_len(self.had)),
-            _ => {}
+        if self.had == 0 {
+            let _ = self.part.as_ref().map(std::fs::remove_file);
         }
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that was started meanwhile may have the file open as well.
+        let _ = self.media.handle().unlock();
     }
 }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::images::{blocks, noise};
 use crate::store::Store;
-use crate::tries::{fail, job, run, seed};
+use crate::tries::{fail, job, run_when_free, seed};
 
 /// A device of `len` bytes that are all 0xFF.
 fn device(len: usize) -> Option<(TempDir, LoopDevice)> {
@@ -51,12 +51,12 @@ fn zeros_are_written_where_a_device_held_something_else_and_what_lies_behind_is_
                 job.options.verify = Verify::ReadBack;
                 job
             };
-            run(&source, job());
+            run_when_free(&source, job);
             let held = read(device.path(), len);
             assert!(held[..image.len()] == image, "the image");
             assert!(held[image.len()..].iter().all(|byte| *byte == tail), "zero_tail: {zero_tail}");
             let written = sectors_written(device.path());
-            let again = run(&source, job());
+            let again = run_when_free(&source, job);
             assert_eq!(again.written, 0, "nothing differs");
             assert_eq!(sectors_written(device.path()), written, "not even the tail is written again");
         }
@@ -94,12 +94,14 @@ fn a_device_is_its_own_seed() {
     store.make("new", &new);
     let Some((_directory, device)) = device(6 << 20) else { return };
     let source = store.source();
-    run(&source, job(&source, store.index("old"), device.path(), Existing::Keep));
-    let mut update = job(&source, store.index("new"), device.path(), Existing::Keep);
-    // Named as a seed, it is still not read twice.
-    update.seeds = vec![seed(device.path(), Some(store.lists("old")))];
-    update.own_lists = Some(store.lists("old"));
-    let report = run(&source, update);
+    run_when_free(&source, || job(&source, store.index("old"), device.path(), Existing::Keep));
+    let report = run_when_free(&source, || {
+        let mut update = job(&source, store.index("new"), device.path(), Existing::Keep);
+        // Named as a seed, it is still not read twice.
+        update.seeds = vec![seed(device.path(), Some(store.lists("old")))];
+        update.own_lists = Some(store.lists("old"));
+        update
+    });
     assert!(report.late == 0 && report.totals.missing < 10 * 8192, "{report:?}");
     assert!(read(device.path(), 5 << 20) == new);
     assert!(read(device.path(), 6 << 20)[5 << 20..].iter().all(|byte| *byte == 0xff));

@@ -13,6 +13,7 @@ mod images;
 mod model;
 mod objects;
 mod partitions;
+mod patched;
 mod permutations;
 mod refusals;
 mod rivals;

@@ -10,7 +10,7 @@ use chunk_testing::{LoopDevice, Mounted};
 
 use crate::images::blocks;
 use crate::store::Store;
-use crate::tries::{fail, job, run, seed};
+use crate::tries::{fail, job, run_when_free, seed};
 
 /// Bytes of a slot.
 const SLOT: u64 = 8 << 20;
@@ -52,7 +52,7 @@ fn one_slot_is_the_seed_of_the_other_and_the_whole_disk_of_none() {
     store.make("old", &old);
     store.make("new", &new);
     let source = store.source();
-    run(&source, job(&source, store.index("old"), &a, Existing::Keep));
+    run_when_free(&source, || job(&source, store.index("old"), &a, Existing::Keep));
 
     let alias = |target: &Path, other: &Path| {
         let mut job = job(&source, store.index("new"), target, Existing::Keep);
@@ -67,9 +67,11 @@ fn one_slot_is_the_seed_of_the_other_and_the_whole_disk_of_none() {
     alias(&b, &file);
     alias(device.path(), &a);
 
-    let mut update = job(&source, store.index("new"), &b, Existing::Keep);
-    update.seeds = vec![seed(&a, None)];
-    let report = run(&source, update);
+    let report = run_when_free(&source, || {
+        let mut update = job(&source, store.index("new"), &b, Existing::Keep);
+        update.seeds = vec![seed(&a, None)];
+        update
+    });
     assert!(report.late == 0 && report.totals.missing < (1 << 20) + 4 * 8192, "{report:?}");
     let mut held = vec![0; new.len()];
     File::open(&b).expect("a device").read_exact_at(&mut held, 0).expect("readable");

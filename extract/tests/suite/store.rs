@@ -5,7 +5,7 @@ use std::path::Path;
 use chunk_chunker::Params;
 use chunk_extract::index_lists;
 use chunk_index::{Annotations, Index, LeafList};
-use chunk_publisher::{Options, Publisher, Source, Wish};
+use chunk_publisher::{Options, Patching, Publisher, Source, Wish};
 use chunk_store::Directory;
 use tempfile::TempDir;
 
@@ -39,6 +39,15 @@ impl Store {
 
     /// Publishes `image` as the newest version of the line `name`, whose index is then called `NAME.cidx`.
     pub(crate) fn make(&self, name: &str, image: &[u8]) -> Index<Vec<u8>> {
+        self.make_with(name, image, None)
+    }
+
+    /// The same, with a patch from the version before.
+    pub(crate) fn make_patched(&self, name: &str, image: &[u8]) -> Index<Vec<u8>> {
+        self.make_with(name, image, Some(Patching { level: 3, ..Patching::default() }))
+    }
+
+    fn make_with(&self, name: &str, image: &[u8], patches: Option<Patching>) -> Index<Vec<u8>> {
         let directory = Directory::open_for_writing(self.path()).expect("a store");
         let options = Options {
             params: self.params,
@@ -46,6 +55,7 @@ impl Store {
             frame_len: self.frame_len,
             pack_len: 1 << 20,
             jobs: Some(2),
+            patches,
             ..Options::for_directory(&directory)
         };
         let wish = Wish {

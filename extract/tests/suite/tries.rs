@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use chunk_extract::{
-    Destination, Existing, ExtractError, Job, Options, Report, Seed, SeedPart, Silent, Version, Window,
+    Destination, Existing, ExtractError, Job, Options, Refusal, Report, Seed, SeedPart, Silent, TargetError,
+    Version, Window,
 };
 use chunk_index::LeafList;
 
@@ -76,6 +79,30 @@ impl std::io::Write for Stream {
 pub(crate) fn run(source: &Counting, job: Job<'_>) -> Report {
     let before = (source.bytes(), source.requests());
     let report = job.run().unwrap_or_else(|error| panic!("{error}: {error:?}"));
+    hold(source, before, &report);
+    report
+}
+
+/// The same for a device that was in use just now: a process that is being started by another test holds, until
+/// its program runs, whatever was open here.
+#[track_caller]
+pub(crate) fn run_when_free<'a>(source: &Counting, job: impl Fn() -> Job<'a>) -> Report {
+    let before = (source.bytes(), source.requests());
+    let outcome = (0..100).find_map(|_| match job().run() {
+        Err(ExtractError::Target(TargetError::Refused(_, Refusal::InUse))) => {
+            thread::sleep(Duration::from_millis(20));
+            None
+        }
+        outcome => Some(outcome),
+    });
+    let report = outcome.expect("it is free at last").unwrap_or_else(|error| panic!("{error}: {error:?}"));
+    hold(source, before, &report);
+    report
+}
+
+/// Fails the test unless so much was read of `source` since `before` as `report` says.
+#[track_caller]
+fn hold(source: &Counting, before: (u64, u64), report: &Report) {
     let bytes = report.totals.download + report.index.bytes + report.late;
     assert_eq!(source.bytes() - before.0, bytes, "bytes read of the store, and reported: {report:?}");
     if report.late == 0 {
@@ -83,7 +110,6 @@ pub(crate) fn run(source: &Counting, job: Job<'_>) -> Report {
         assert_eq!(source.requests() - before.1, requests, "requests, and reported ones: {report:?}");
     }
     assert!(report.written <= report.totals.write, "{report:?}");
-    report
 }
 
 /// Runs a job that must not succeed.

@@ -117,8 +117,7 @@ pub(super) fn draw(recipe: &Recipe, held: &Held<'_>, denied: &[Range<u64>], copi
     let mut drawn = Drawn { runs: Vec::new(), frames: Vec::new(), totals: Totals::default() };
     let mut numbers = HashMap::new();
     let mut first_places: HashMap<(u32, u32), u64> = HashMap::new();
-    let mut entries = recipe.entries_from(0);
-    while let Some(placed) = entries.next() {
+    for placed in recipe.entries_from(0) {
         if !is_missing(held.kept, &placed.image) {
             continue;
         }
@@ -152,7 +151,6 @@ pub(super) fn draw(recipe: &Recipe, held: &Held<'_>, denied: &[Range<u64>], copi
             drawn.runs.push(run);
         }
     }
-    drop(entries);
     drawn.runs.shrink_to_fit();
     if let Some(own) = held.own {
         // Listed with the seeds, whose numbers it ends.

@@ -155,10 +155,9 @@ fn next_readable(seed: &Seed, from: u64, end: u64) -> u64 {
     let mut step = SECTOR;
     while at < end {
         let next = (at / SECTOR * SECTOR).saturating_add(step).min(end);
-        let mut sector = [0; SECTOR as usize];
-        let len = usize::try_from(end - at).map_or(sector.len(), |left| left.min(sector.len()));
+        let len = usize::try_from((end - at).min(SECTOR)).expect("a sector is small");
         // The first sector is the one that failed.
-        if failures > 0 && seed.read_near_error(at, &mut sector[..len]).is_ok() {
+        if failures > 0 && seed.read_near_error(at, &mut vec![0; len]).is_ok() {
             break;
         }
         failures += 1;

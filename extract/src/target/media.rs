@@ -60,7 +60,8 @@ impl Media {
     pub(crate) fn put(&mut self, block: &Verified, shares: &[Share<'_>]) -> Result<u64, TargetError> {
         let at = block.at();
         let fails = |error| TargetError::Write { at, error };
-        let differing = if self.blank { vec![0..block.bytes().len()] } else { self.differing(block) };
+        let all = std::iter::once(0..block.bytes().len()).collect();
+        let differing = if self.blank { all } else { self.differing(block).unwrap_or(all) };
         let mut written = 0;
         for range in differing {
             written += self.write(block, range, shares).map_err(fails)?;
@@ -83,13 +84,11 @@ impl Media {
         })
     }
 
-    /// The pages of `block` that the medium holds otherwise, or does not let be read.
-    fn differing(&mut self, block: &Verified) -> Vec<Range<usize>> {
+    /// The pages of `block` that the medium holds otherwise; nothing if it does not let them be read.
+    fn differing(&mut self, block: &Verified) -> Option<Vec<Range<usize>>> {
         let new = block.bytes();
         self.old.resize(new.len(), 0);
-        if self.file.read_exact_at(&mut self.old, block.at()).is_err() {
-            return vec![0..new.len()];
-        }
+        self.file.read_exact_at(&mut self.old, block.at()).ok()?;
         let pages = new.chunks(PAGE).zip(self.old.chunks(PAGE)).enumerate();
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for (page, _) in pages.filter(|(_, (new, old))| new != old) {
@@ -99,7 +98,7 @@ impl Media {
                 None => ranges.push(range),
             }
         }
-        ranges
+        Some(ranges)
     }
 
     fn write(&mut self, block: &Verified, range: Range<usize>, shares: &[Share<'_>]) -> io::Result<u64> {

@@ -114,10 +114,6 @@ impl Work<'_> {
             shared.frames.stop();
             written
         });
-        let written = written.unwrap_or_else(|error| {
-            line.fail(error);
-            0
-        });
         match line.into_failure() {
             Some(error) => Err(error),
             None => Ok(Done { written, late: late.into_inner() }),
@@ -125,13 +121,13 @@ impl Work<'_> {
     }
 
     /// Writes what comes down the line. Returns early, with whatever, if it has stopped.
-    fn write_all(&self, target: &mut dyn Target, line: &Line) -> Result<u64, ExtractError> {
+    fn write_all(&self, target: &mut dyn Target, line: &Line) -> u64 {
         let (mut written, mut unflushed) = (0, 0);
         let total = self.plan.totals.write;
         let mut done = 0;
         for position in 0..self.plan.order.len() {
             let cancelled = || self.observer.is_cancelled();
-            let Some(block) = line.receive(position, &cancelled) else { return Ok(written) };
+            let Some(block) = line.receive(position, &cancelled) else { return written };
             let result = self.write(target, &block, &mut unflushed);
             match result {
                 Ok(bytes) => {
@@ -143,11 +139,11 @@ impl Work<'_> {
                 Err(error) => {
                     // Told to the others at once, so that the scope can end.
                     line.fail(error);
-                    return Ok(written);
+                    return written;
                 }
             }
         }
-        Ok(written)
+        written
     }
 
     fn write(

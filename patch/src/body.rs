@@ -1,6 +1,6 @@
 //! The bytes of a target: differences from what the copies predict, and bytes that no copy has.
 
-use crate::coder::{Bit, Bytes, Coder, Signed};
+use crate::coder::{Bit, Bytes, Coder, Signed, Slot};
 use crate::copies::Copy;
 use crate::predict::{Prediction, Predictor, SHAPES, SOURCES, number};
 
@@ -17,7 +17,7 @@ pub(crate) struct Body {
     spans: [Bit; 16],
     recent: usize,
     /// Whether a byte of such a span differs: by its place, the byte before it in the base, and itself there.
-    bytes: Vec<Bit>,
+    bytes: Vec<Slot>,
     different: Bytes,
     new: Bytes,
     /// Whether a prediction holds: by shape, by source, and by how the last two of the shape did.
@@ -41,7 +41,7 @@ impl Body {
             predictor,
             spans: [Bit::default(); 16],
             recent: 0,
-            bytes: vec![Bit::default(); PLACES << 16],
+            bytes: vec![Slot::default(); PLACES << 16],
             different: Bytes::new(),
             new: Bytes::new(),
             holds: vec![Bit::default(); SHAPES * SOURCES * 4],
@@ -66,6 +66,14 @@ impl Body {
 
     fn push(&mut self, byte: u8) {
         self.history = (self.history << 8) | u32::from(byte);
+    }
+
+    /// As if each of `bytes` were pushed.
+    fn push_end(&mut self, bytes: &[u8]) {
+        match bytes.last_chunk() {
+            Some(&[a, b, c, d]) => self.history = u32::from_le_bytes([d, c, b, a]),
+            None => bytes.iter().for_each(|&byte| self.push(byte)),
+        }
     }
 
     /// Says or hears bytes of `copy` from its byte `done` on. `base` shows what follows in the base, `target` is as
@@ -102,9 +110,7 @@ impl Body {
                 for (byte, said) in target[place(at)..place(until)].iter_mut().zip(said.to_le_bytes()) {
                     *byte = said;
                 }
-                for &byte in &target[place(until) - 4..place(until)] {
-                    self.push(byte);
-                }
+                self.push_end(&target[place(at)..place(until)]);
                 at = until;
                 field = self.predictor.next(at, end);
             }
@@ -117,10 +123,12 @@ impl Body {
         let differs = self.spans[self.recent].code(coder, base != &*target);
         self.recent = (self.recent << 1 | usize::from(differs)) & 15;
         if !differs {
-            target.copy_from_slice(base);
-            for &byte in &base[base.len().saturating_sub(4)..] {
-                self.push(byte);
+            // Most spans are whole, and a copy of known length is no call.
+            match (base.first_chunk::<{ SPAN as usize }>(), target.first_chunk_mut()) {
+                (Some(base), Some(target)) => *target = *base,
+                _ => target.copy_from_slice(base),
             }
+            self.push_end(base);
             return;
         }
         let (mut place, mut before) = (0, 0);

@@ -87,7 +87,7 @@ fn group(context: u32, before: u8) -> usize {
 
 /// The chance of a one in one context: 12 bits of chance, and in the low 4 bits how often it was seen.
 #[derive(Clone, Copy, Debug)]
-struct Slot(u16);
+pub(crate) struct Slot(u16);
 
 /// How far a chance moves, in 4096ths of the error, by how often the slot was seen.
 ///
@@ -104,6 +104,14 @@ impl Slot {
     #[inline]
     fn chance(self) -> u32 {
         u32::from(self.0 >> 4)
+    }
+
+    /// Says or hears `bit` and learns it.
+    #[inline]
+    pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, bit: bool) -> bool {
+        let bit = coder.code(bit, self.chance().max(1));
+        self.learn(bit);
+        bit
     }
 
     #[inline]

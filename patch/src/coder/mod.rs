@@ -11,7 +11,7 @@ mod number;
 mod range;
 
 pub(crate) use bit::Bit;
-pub(crate) use byte::Bytes;
+pub(crate) use byte::{Bytes, Slot};
 pub(crate) use number::{Number, Signed};
 pub(crate) use range::{RangeReader, RangeWriter};
 

@@ -11,7 +11,9 @@ use clap::CommandFactory;
 
 use crate::sandbox::Sandbox;
 
-const VERBS: [&str; 7] = ["make", "info", "list", "diff", "verify", "cat", "generate"];
+const VERBS: [&str; 12] = [
+    "make", "info", "list", "diff", "verify", "extract", "plan", "pull", "serve", "proxy", "cat", "generate",
+];
 
 #[test]
 fn the_verbs_are_the_ones_tested_here() {
@@ -35,6 +37,11 @@ fn help_says_what_it_said_at_the_last_review() {
     }
 }
 
+/// A text without its line breaks and indentation.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn help_of_every_verb_explains_every_flag_and_every_exit_code() {
     let sandbox = Sandbox::new();
@@ -42,14 +49,12 @@ fn help_of_every_verb_explains_every_flag_and_every_exit_code() {
     for verb in command.get_subcommands() {
         let run = sandbox.chunk(&format!("{} --help", verb.get_name())).succeeds();
         assert!(run.text().contains(Exit::TABLE), "{run}");
+        let told = unwrapped(run.text());
         for argument in verb.get_arguments().chain(command.get_arguments()) {
-            let help =
-                argument.get_help().unwrap_or_else(|| panic!("{argument} is not explained")).to_string();
-            let flag = argument.get_long().map(|long| format!("--{long}"));
-            let shown = run.text().lines().any(|line| {
-                flag.as_ref().is_none_or(|flag| line.contains(flag.as_str())) && line.contains(&help)
-            });
-            assert!(shown, "{argument}: {run}");
+            let Some(help) = argument.get_help() else { panic!("{} is not explained", argument.get_id()) };
+            let flag = argument.get_long().map(|long| format!("--{long}")).unwrap_or_default();
+            let shown = told.contains(&flag) && told.contains(&unwrapped(&help.to_string()));
+            assert!(shown, "{}: {run}", argument.get_id());
         }
     }
 }
@@ -77,7 +82,7 @@ fn the_version_is_that_of_the_package() {
 fn a_wrong_command_line_is_refused_on_stderr_alone() {
     let sandbox = Sandbox::new();
     for arguments in [
-        "extract a b",
+        "no-such-verb a b",
         "make",
         "make --no-such-flag a",
         "make --jobs 0 a",

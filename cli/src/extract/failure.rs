@@ -4,6 +4,7 @@ use std::io;
 
 use chunk_extract::{ExtractError, IndexError, ReadError, Refusal, TargetError};
 use chunk_fetch::{FetchError, FetchErrorKind};
+use chunk_index::{DecodeError, DecodeErrorKind, HeadError};
 
 use crate::exit::{Exit, Failure};
 
@@ -12,6 +13,13 @@ pub(crate) fn of(error: ExtractError) -> Failure {
         ExtractError::Index(IndexError::Fetch(error)) | ExtractError::Store(ReadError::Fetch(error)) => {
             fetch(error)
         }
+        ExtractError::Index(IndexError::Head(HeadError::Decode(DecodeError {
+            kind: DecodeErrorKind::Magic,
+            ..
+        }))) => (
+            Exit::Intercepted,
+            Some("what was sent is no index: is the URL right, or does something on the way answer instead?"),
+        ),
         ExtractError::Index(_) => {
             (Exit::Index, Some("`chunk verify` tells which versions of a store are damaged"))
         }

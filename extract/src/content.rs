@@ -89,19 +89,23 @@ impl Content {
 
     /// The BLAKE3 of the image, if all of it could be read and it has not too many holes to hash.
     pub(crate) fn blake3(&self) -> Option<[u8; 32]> {
+        let mut tree = BlockTree::new();
+        self.hashes()?.into_iter().for_each(|hash| tree.push(hash));
+        Some(tree.finish())
+    }
+
+    /// The hashes of all blocks, if all of them could be read and there are not too many holes to hash.
+    pub(crate) fn hashes(&self) -> Option<Vec<BlockHash>> {
         let holes = self.held.iter().filter(|held| **held == Held::Hole).count();
         if holes > MANY_HOLES || self.held.contains(&Held::Nothing) {
             return None;
         }
         let zeros = vec![0; BLOCK];
-        let mut tree = BlockTree::new();
-        for (number, held) in (0..).zip(&self.held) {
-            tree.push(match held {
-                Held::Bytes { hash, .. } => *hash,
-                _ => self.blocks.hash(number, &zeros[..len(&self.blocks.range(number))]),
-            });
-        }
-        Some(tree.finish())
+        let hash = |(number, held): (u64, &Held)| match held {
+            Held::Bytes { hash, .. } => *hash,
+            _ => self.blocks.hash(number, &zeros[..len(&self.blocks.range(number))]),
+        };
+        Some((0..).zip(&self.held).map(hash).collect())
     }
 }
 

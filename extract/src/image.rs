@@ -14,7 +14,7 @@ use crate::job::{ExtractError, Job};
 use crate::places::Places;
 use crate::recipe::Recipe;
 use crate::seed::Seed;
-use crate::survey::{Known, Surveyed};
+use crate::survey::{Known, Looked};
 use crate::verified::Check;
 
 /// Bytes of finished blocks that are kept for the next reader.
@@ -48,11 +48,10 @@ impl<'a> Job<'a> {
     /// The image, to be read in any order instead of written. The destination does not matter.
     pub fn open(mut self) -> Result<Image<'a>, ExtractError> {
         let index = self.open_index()?;
-        let known = match self.survey(index, None, false)? {
-            Surveyed::Wrong(known) => *known,
-            Surveyed::Right(..) => unreachable!("there is no target to be right"),
+        let Looked::Wrong(survey, index) = self.look(index, None, false)? else {
+            unreachable!("there is no target to be right")
         };
-        let Known { survey, mut recipe, object, places } = known;
+        let Known { survey, mut recipe, object, places } = self.survey(survey, index)?;
         // Whoever looks for a chunk that a seed turns out not to have needs to know where it lies.
         recipe.fetch_maps(self.source, &object, |_, _| true)?;
         let check = Check::new(recipe.blocks(), recipe.said()?);

@@ -81,6 +81,8 @@ pub struct Options {
     pub expect: Option<Expected>,
     /// Do not use what the target holds.
     pub ignore_target: bool,
+    /// Use patches where a seed is the image that one starts from.
+    pub patches: bool,
 }
 
 impl Default for Options {
@@ -94,6 +96,7 @@ impl Default for Options {
             zero_tail: false,
             expect: None,
             ignore_target: false,
+            patches: true,
         }
     }
 }
@@ -198,6 +201,13 @@ pub enum Notice<'a> {
     Stale {
         /// What the seed is called.
         seed: &'a str,
+    },
+    /// A patch does not lead to the image; frames do.
+    Unpatched {
+        /// Which patch.
+        patch: &'a str,
+        /// Why.
+        error: &'a (dyn std::error::Error + 'static),
     },
     /// What is about to be done.
     Planned(&'a Totals),

@@ -13,6 +13,7 @@ mod held;
 mod image;
 mod job;
 mod need;
+mod patched;
 mod places;
 mod plan;
 mod reader;

@@ -302,6 +302,11 @@ impl Front {
     pub(crate) fn head(&self) -> &Head {
         &self.head
     }
+
+    /// What fetching it has cost.
+    pub(crate) fn fetched(&self) -> Fetched {
+        self.fetched
+    }
 }
 
 /// Parts of an index file, fetched together where they lie together.

@@ -13,7 +13,7 @@ use crate::content::Content;
 use crate::held::Holdings;
 use crate::job::{ExtractError, Job, Phases, Progress, SeedPart, Verify};
 use crate::places::{Places, Wanted};
-use crate::recipe::{Front, Recipe};
+use crate::recipe::{Fetched, Front, Recipe};
 use crate::seed::{Seed, Window};
 
 /// What reports call the target as a seed.
@@ -32,14 +32,22 @@ impl OpenIndex {
             Self::Front(front, _) => front.head(),
         }
     }
+
+    /// What fetching it has cost.
+    pub(crate) fn fetched(&self) -> Fetched {
+        match self {
+            Self::Whole(recipe) => recipe.fetched(),
+            Self::Front(front, _) => front.fetched(),
+        }
+    }
 }
 
-/// What came of looking.
-pub(crate) enum Surveyed {
-    /// The target is the image already.
+/// What came of looking at the target.
+pub(crate) enum Looked {
+    /// It is the image already.
     Right(Survey, Box<Front>),
     /// There is something to do.
-    Wrong(Box<Known>),
+    Wrong(Survey, OpenIndex),
 }
 
 /// What is held, and what is wanted.
@@ -62,7 +70,13 @@ pub(crate) struct Survey {
     /// The number of the target among the seeds.
     pub(crate) own: u16,
     content: Option<Content>,
+    /// Whether the target is the image already.
+    pub(crate) is_right: bool,
     own_lists: Option<Vec<LeafList>>,
+    /// The blocks that a patch has made.
+    pub(crate) done: Vec<bool>,
+    /// Bytes of patches that were fetched in vain.
+    pub(crate) late: u64,
     pub(crate) journal: Option<PathBuf>,
     pub(crate) phases: Phases,
 }
@@ -71,7 +85,8 @@ impl Survey {
     fn new(parts: Vec<SeedPart>, window: Option<Window>, rereads: bool, is_blank: bool) -> Self {
         let own = u16::try_from(parts.len()).expect("there are no more seeds than numbers");
         let (content, own_lists, journal, phases) = (None, None, None, Phases::default());
-        Self { parts, window, rereads, is_blank, own, content, own_lists, journal, phases }
+        let (is_right, done, late) = (false, Vec::new(), 0);
+        Self { parts, window, rereads, is_blank, own, content, is_right, own_lists, done, late, journal, phases }
     }
 
     pub(crate) fn own_seed(&self) -> Option<Seed> {
@@ -80,22 +95,24 @@ impl Survey {
 
     /// Which blocks are right already. In a new file, those of zeros are.
     pub(crate) fn kept(&self, said: &[Block]) -> Vec<bool> {
-        match &self.content {
+        let mut kept = match &self.content {
             Some(content) => content.kept(said),
             None if self.is_blank => said.iter().map(|said| *said == Block::Silent).collect(),
             None => vec![false; said.len()],
-        }
+        };
+        kept.iter_mut().zip(&self.done).for_each(|(kept, done)| *kept |= done);
+        kept
     }
 }
 
 impl Job<'_> {
-    /// Finds out what is held.
-    pub(crate) fn survey(
+    /// Finds out what the target holds.
+    pub(crate) fn look(
         &mut self,
         index: OpenIndex,
         content: Option<Window>,
         rereads: bool,
-    ) -> Result<Surveyed, ExtractError> {
+    ) -> Result<Looked, ExtractError> {
         let is_blank = rereads && content.is_none();
         let window = content.filter(|_| !self.options.ignore_target);
         let mut survey = Survey::new(self.take_seeds(), window, rereads, is_blank);
@@ -121,15 +138,20 @@ impl Job<'_> {
             survey.journal = state.journal(path);
         }
         let found = survey.content.as_ref().and_then(Content::blake3);
-        let is_right = found == Some(record.description().blake3);
+        survey.is_right = found == Some(record.description().blake3);
         match index {
-            OpenIndex::Front(front, _) if is_right && self.options.verify != Verify::ReadBack => {
-                Ok(Surveyed::Right(survey, front))
+            OpenIndex::Front(front, _) if survey.is_right && self.options.verify != Verify::ReadBack => {
+                Ok(Looked::Right(survey, front))
             }
-            OpenIndex::Front(front, object) => {
-                Ok(Surveyed::Wrong(Box::new(self.survey_all(survey, *front, object)?)))
-            }
-            OpenIndex::Whole(recipe) => Ok(Surveyed::Wrong(Box::new(self.survey_wanted(survey, *recipe)?))),
+            index => Ok(Looked::Wrong(survey, index)),
+        }
+    }
+
+    /// Finds out what the seeds hold.
+    pub(crate) fn survey(&self, survey: Survey, index: OpenIndex) -> Result<Known, ExtractError> {
+        match index {
+            OpenIndex::Front(front, object) => self.survey_all(survey, *front, object),
+            OpenIndex::Whole(recipe) => self.survey_wanted(survey, *recipe),
         }
     }
 

@@ -86,10 +86,14 @@ pub struct Totals {
     pub seeds: Vec<u64>,
     /// Chunks fetched for one place and copied to another.
     pub repeated: u64,
+    /// Made by a patch.
+    pub patched: u64,
     /// Image bytes to be had from the store.
     pub missing: u64,
     /// To download from the store, gaps included; the index not.
     pub download: u64,
+    /// Of a patch in that.
+    pub patch: u64,
     /// Gaps in that.
     pub gaps: u64,
     /// Requests for it.

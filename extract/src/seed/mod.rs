@@ -101,6 +101,14 @@ impl Seed {
         }
     }
 
+    /// The part of a file or device that this seed is, if it is one.
+    pub(crate) fn as_window(&self) -> Option<&Window> {
+        match &self.kind {
+            Kind::Window(window) => Some(window),
+            _ => None,
+        }
+    }
+
     /// The store that this seed is, if it is one: it needs no scan.
     pub fn as_store(&self) -> Option<&StoreSeed> {
         match &self.kind {

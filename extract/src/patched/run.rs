@@ -1,0 +1,88 @@
+//! From a way to an image, or to what is left for frames.
+
+use std::time::Instant;
+
+use crate::job::{ExtractError, Job, Report, Verify};
+use crate::run::{FLUSH, Opened};
+use crate::saved::{Journal, Saved};
+use crate::survey::{OpenIndex, Survey};
+
+use super::way::Way;
+
+/// What came of looking for a patch and going by it.
+pub(crate) enum ByPatch {
+    /// The image is complete.
+    Done(Box<Report>),
+    /// Frames have to do the rest, or all.
+    Left {
+        /// What is held, the blocks that a patch has made among it.
+        survey: Box<Survey>,
+        /// The index.
+        index: OpenIndex,
+    },
+}
+
+impl Job<'_> {
+    /// Makes the image by a patch, if a seed is the base of one.
+    pub(crate) fn run_by_patch(
+        &self,
+        mut survey: Survey,
+        index: OpenIndex,
+        opened: &mut Opened,
+    ) -> Result<ByPatch, ExtractError> {
+        let started = Instant::now();
+        let found = self.find_way(&mut survey, &index)?;
+        survey.phases.plan = started.elapsed();
+        let Some(way) = found else { return Ok(ByPatch::Left { survey: Box::new(survey), index }) };
+        let totals = way.totals();
+        opened.make_room(totals.write - totals.zero).inspect_err(|_| opened.discard())?;
+        if let (Some(state), Some(path), false) = (&self.state, self.path(), way.is_empty()) {
+            state.forget(&path).map_err(ExtractError::State)?;
+        }
+        let started = Instant::now();
+        let flush_every = (self.options.verify != Verify::Off).then_some(FLUSH);
+        let target = opened.target();
+        let done = self.apply(&way, &survey.parts[usize::from(way.seed)].seed, target, flush_every)?;
+        survey.phases.write = started.elapsed();
+        if let Some(made) = done.rest {
+            survey.done = made;
+            survey.late += done.fetched;
+            return Ok(ByPatch::Left { survey: Box::new(survey), index });
+        }
+        let started = Instant::now();
+        self.settle(target, way.check())?;
+        self.conclude_patched(&survey, &index)?;
+        survey.phases.settle = started.elapsed();
+        let report = Report { written: done.written, ..self.report_way(&way, &survey, &index) };
+        Ok(ByPatch::Done(Box::new(report)))
+    }
+
+    /// Forgets what an earlier run has saved, and remembers what the target is.
+    fn conclude_patched(&self, survey: &Survey, index: &OpenIndex) -> Result<(), ExtractError> {
+        if let Some(journal) = survey.journal.as_ref().filter(|journal| journal.exists()) {
+            let journal = Journal::open(journal).map_err(ExtractError::Journal)?;
+            Saved::new(Some(journal)).finish().map_err(ExtractError::Journal)?;
+        }
+        if let (Some(state), Some(path), OpenIndex::Whole(recipe)) = (&self.state, self.path(), index)
+            && self.options.verify != Verify::Off
+        {
+            state.remember(&path, recipe).map_err(ExtractError::State)?;
+        }
+        Ok(())
+    }
+
+    /// What going by `way` comes to.
+    pub(crate) fn report_way(&self, way: &Way, survey: &Survey, index: &OpenIndex) -> Report {
+        Report {
+            id: index.head().id(),
+            totals: way.totals().clone(),
+            seeds: survey.parts.iter().map(|part| part.seed.name.clone()).collect(),
+            written: 0,
+            late: survey.late,
+            index: index.fetched(),
+            spent: self.source.spent(),
+            memory: way.memory(),
+            seconds: survey.phases,
+        }
+    }
+}

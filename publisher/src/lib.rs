@@ -25,6 +25,7 @@ mod neighbours;
 mod options;
 mod ordered;
 mod packing;
+mod patches;
 mod places;
 mod previous;
 mod read;
@@ -37,6 +38,7 @@ pub use audit::{Audit, PackDamage, VersionDamage, audit, audit_version};
 pub use error::{MakeError, SourceError};
 pub use listing::annotations;
 pub use make::{Outcome, Publisher, Report, Wish};
+pub use patches::{DEFAULT_PATCH_LEVEL, Made, NoPatch, Patching};
 pub use options::{DEFAULT_FRAME_LEN, DEFAULT_LEVEL, DEFAULT_PACK_LEN, Options, cut_around};
 pub use source::Source;
 

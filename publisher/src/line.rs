@@ -7,7 +7,7 @@
 use std::io;
 use std::num::NonZeroU64;
 
-use chunk_index::{Index, Record, Word};
+use chunk_index::{Head, Index, Record, Word};
 use chunk_store::line::Version;
 use chunk_store::{Backend, Key, Object, Published, Upload};
 
@@ -141,6 +141,41 @@ impl<'b> Line<'b> {
             return Ok(());
         }
         self.confirm(version)
+    }
+
+    /// Replaces a version's index, if it still is what was read, by one with the same record.
+    pub(crate) fn amend(
+        &self,
+        version: &Index<Object>,
+        mut write: impl FnMut(&mut dyn Upload) -> io::Result<()>,
+    ) -> Result<Published, MakeError> {
+        self.keep_newest()?;
+        let key = self.key(&version.record().description().label);
+        let read = *blake3::hash(version.bytes()).as_bytes();
+        if self.upload(&mut write, |upload| upload.swap(&key, Some(read)))? == Published::Conflict {
+            return Ok(Published::Conflict);
+        }
+        if self.newest.as_ref().is_some_and(|newest| newest.id() == version.id()) {
+            // A conflict means that the line has moved on.
+            let _ = self.upload(&mut write, |upload| upload.swap(&self.pointer(), self.seen))?;
+        }
+        Ok(Published::Done)
+    }
+
+    /// The version of this release, if there is one.
+    pub(crate) fn release(&self, release: NonZeroU64) -> Result<Option<Index<Object>>, MakeError> {
+        let is_it = |index: &Index<Object>| index.record().description().release == release;
+        if let Some(index) = self.version(&number(release))?.filter(is_it) {
+            return Ok(Some(index));
+        }
+        for version in self.versions()? {
+            let key = Key::Index(version);
+            let head = self.open_object(&key).ok().and_then(|object| Head::decode(object.as_ref()).ok());
+            if head.is_some_and(|head| head.record().description().release == release) {
+                return self.decode(&key).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// Makes sure that the newest version is found by its label and by `NAME.cidx`. If it is `version`, both lead

@@ -10,9 +10,9 @@ use std::path::Path;
 use chunk_chunker::Params;
 use chunk_chunker::image::BlockHash;
 use chunk_index::{
-    Annotations, Description, FrameRef, Front, Location, Locator, PackRef, Record, TreeBuilder,
+    Annotations, Description, FrameRef, Front, Location, Locator, PackRef, PatchRef, Record, TreeBuilder,
 };
-use chunk_store::{Lookup, PackSlot, Place, Upload};
+use chunk_store::{Lookup, PackSlot, Place};
 use tempfile::SpooledTempFile;
 
 use crate::error::MakeError;
@@ -64,11 +64,13 @@ impl Listing {
         Ok(())
     }
 
-    /// Completes the index of an image with these block hashes. Can be done again with another description.
+    /// Completes the index of an image with these block hashes, and patches that lead to it. Can be done again with
+    /// others.
     pub(crate) fn seal(
         &self,
         description: Description,
         blocks: &[BlockHash],
+        patches: &[PatchRef],
         lookup: &Lookup,
     ) -> Result<Sealed, MakeError> {
         let impossible = |error: &dyn std::error::Error| MakeError::Description(error.to_string());
@@ -76,18 +78,19 @@ impl Listing {
             let (name, len) = lookup.pack(*slot).expect("a pack is sealed before the list is complete");
             PackRef { name: *name.as_bytes(), len: u32::try_from(len).expect("no pack exceeds 64 MiB") }
         };
-        let locator =
-            Locator::new(self.packs.iter().map(pack).collect()).map_err(|error| impossible(&error))?;
+        let locator = Locator::new(self.packs.iter().map(pack).collect());
+        let mut locator = locator.map_err(|error| impossible(&error))?;
+        patches.iter().try_for_each(|patch| locator.insert(*patch)).map_err(|error| impossible(&error))?;
         let mut last_leaves = self.finished.clone();
         let front = self.tree.clone().finish(description, &locator, blocks, &mut last_leaves);
         Ok(Sealed { front: front.map_err(|error| impossible(&error))?, last_leaves })
     }
 
     /// Writes a whole index; returns its length.
-    pub(crate) fn write(&mut self, sealed: &Sealed, out: &mut dyn Upload) -> io::Result<u64> {
+    pub(crate) fn write(&mut self, sealed: &Sealed, mut out: &mut dyn Write) -> io::Result<u64> {
         out.write_all(&sealed.front.bytes)?;
         self.leaves.seek(SeekFrom::Start(0))?;
-        let leaves = io::copy(&mut self.leaves, out)?;
+        let leaves = io::copy(&mut self.leaves, &mut out)?;
         out.write_all(&sealed.last_leaves)?;
         Ok(sealed.front.bytes.len() as u64 + leaves + sealed.last_leaves.len() as u64)
     }

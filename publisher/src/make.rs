@@ -1,15 +1,19 @@
 //! From an image to a version: which one it is, what it is called, and that it can be found.
 
+use std::collections::HashMap;
 use std::num::NonZeroU64;
 
 use chunk_index::{Annotations, Description, Index, Record, VersionId, Word};
-use chunk_store::{Backend, Lookup, Object, Published, Upload};
+use chunk_store::line::Version;
+use chunk_store::{Backend, Key, Lookup, Object, Published, Upload};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::Observer;
 use crate::error::MakeError;
 use crate::line::{Line, number};
 use crate::options::Options;
+use crate::listing::Sealed;
+use crate::patches::{DEFAULT_PATCH_LEVEL, Made, Maker, ruler};
 use crate::read::{Image, Tools, read};
 use crate::source::Source;
 
@@ -64,6 +68,8 @@ pub struct Report {
     pub pack_bytes: u64,
     /// Bytes of the version's index.
     pub index_bytes: u64,
+    /// The patches that were to be made.
+    pub patches: Vec<Made>,
 }
 
 /// Publishes images in one store.
@@ -135,7 +141,7 @@ impl<'b> Publisher<'b> {
         }
         let image = image?;
         self.lookup.spill();
-        self.settle(line, labelled.as_ref(), image, wish)
+        self.settle(line, labelled.as_ref(), image, wish, observer)
     }
 
     /// Finds out whether the image is a version already, and publishes it if not.
@@ -145,7 +151,9 @@ impl<'b> Publisher<'b> {
         labelled: Option<&Index<Object>>,
         mut image: Image,
         wish: &Wish,
+        observer: &dyn Observer,
     ) -> Result<Report, MakeError> {
+        let mut maker = self.maker(observer);
         if let Some(version) = labelled {
             return if self.is_version(&image, version.record(), wish) {
                 self.confirm(&line, version, image)
@@ -172,7 +180,13 @@ impl<'b> Publisher<'b> {
                 blake3: image.blake3,
                 sha256: image.sha256,
             };
-            let sealed = image.listing.seal(description, &image.hashes, &self.lookup)?;
+            let mut sealed = image.listing.seal(description, &image.hashes, &[], &self.lookup)?;
+            let made = self.patches(&mut maker, &line, &mut image, &sealed)?;
+            let patches: Vec<_> = made.iter().filter_map(|made| made.patch.as_ref().ok().copied()).collect();
+            if !patches.is_empty() {
+                let description = sealed.record().description().clone();
+                sealed = image.listing.seal(description, &image.hashes, &patches, &self.lookup)?;
+            }
             let mut index_bytes = 0;
             let write = |out: &mut dyn Upload| {
                 index_bytes = image.listing.write(&sealed, out)?;
@@ -183,11 +197,11 @@ impl<'b> Publisher<'b> {
             {
                 line.restore(sealed.record(), write)?;
                 line.confirm(newest)?;
-                return Ok(report(Outcome::Restored, sealed.record(), &image, index_bytes));
+                return Ok(report(Outcome::Restored, sealed.record(), &image, index_bytes, made));
             }
             match line.publish(sealed.record(), write)? {
                 Published::Done => {
-                    return Ok(report(Outcome::Published, sealed.record(), &image, index_bytes));
+                    return Ok(report(Outcome::Published, sealed.record(), &image, index_bytes, made));
                 }
                 Published::Conflict => line = Line::open(self.backend, &wish.name)?,
             }
@@ -232,16 +246,83 @@ impl<'b> Publisher<'b> {
             let index_bytes = version.bytes().len() as u64;
             // Packs that were missing and have been written again, have the names they had.
             let outcome = if image.added.packs == 0 { Outcome::Unchanged } else { Outcome::Mended };
-            return Ok(report(outcome, version.record(), &image, index_bytes));
+            return Ok(report(outcome, version.record(), &image, index_bytes, Vec::new()));
         }
-        let sealed =
-            image.listing.seal(version.record().description().clone(), &image.hashes, &self.lookup)?;
+        let description = version.record().description().clone();
+        let patches = version.locator().patches();
+        let sealed = image.listing.seal(description, &image.hashes, patches, &self.lookup)?;
         let mut index_bytes = 0;
         line.rewrite(version, |out: &mut dyn Upload| {
             index_bytes = image.listing.write(&sealed, out)?;
             Ok(())
         })?;
-        Ok(report(Outcome::Mended, sealed.record(), &image, index_bytes))
+        Ok(report(Outcome::Mended, sealed.record(), &image, index_bytes, Vec::new()))
+    }
+
+    /// Adds a patch from the version `base` to the version `target`, which is published already.
+    pub fn patch(&self, base: &Version, target: &Version, observer: &dyn Observer) -> Result<Made, MakeError> {
+        let mut maker = self.maker(observer);
+        for _ in 0..TRIES {
+            let line = Line::open(self.backend, &target.name)?;
+            let version = line.decode(&Key::Index(target.clone()))?;
+            let made = maker.make(&line.decode(&Key::Index(base.clone()))?, &version)?;
+            let Ok(patch) = made.patch else { return Ok(made) };
+            let front = version.with_patches(&[patch]);
+            let front = front.map_err(|error| MakeError::Description(error.to_string()))?;
+            let write = |out: &mut dyn Upload| {
+                out.write_all(&front.bytes)?;
+                out.write_all(version.leaf_bytes())
+            };
+            if line.amend(&version, write)? == Published::Done {
+                return Ok(made);
+            }
+        }
+        Err(MakeError::Contended { key: Key::Index(target.clone()) })
+    }
+
+    /// The patches to the version that `sealed` is about to become.
+    fn patches(
+        &self,
+        maker: &mut Maker<'_>,
+        line: &Line<'_>,
+        image: &mut Image,
+        sealed: &Sealed,
+    ) -> Result<Vec<Made>, MakeError> {
+        let Some(patching) = &self.options.patches else { return Ok(Vec::new()) };
+        let mut bases = Vec::new();
+        for version in &patching.from {
+            bases.push(line.decode(&Key::Index(version.clone()))?);
+        }
+        if patching.ruler {
+            for release in ruler(sealed.record().description().release) {
+                bases.extend(line.release(release)?);
+            }
+        }
+        if bases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut bytes = Vec::new();
+        image.listing.write(sealed, &mut bytes).map_err(MakeError::store("reading the chunk list"))?;
+        let target = Index::decode(bytes).expect("an index reads back as it was written");
+        let mut made: Vec<Made> = Vec::new();
+        for base in bases {
+            let one = maker.make(&base, &target)?;
+            if !made.contains(&one) {
+                made.push(one);
+            }
+        }
+        Ok(made)
+    }
+
+    fn maker<'m>(&'m self, observer: &'m dyn Observer) -> Maker<'m> {
+        Maker {
+            backend: self.backend,
+            pool: &self.pool,
+            observer,
+            scratch: &self.options.scratch,
+            level: self.options.patches.as_ref().map_or(DEFAULT_PATCH_LEVEL, |patching| patching.level),
+            known: HashMap::new(),
+        }
     }
 }
 
@@ -261,7 +342,13 @@ fn place(line: &Line<'_>, image: &Image, wish: &Wish) -> Result<(NonZeroU64, Wor
     Ok((release, label.clone()))
 }
 
-fn report(outcome: Outcome, record: &Record, image: &Image, index_bytes: u64) -> Report {
+fn report(
+    outcome: Outcome,
+    record: &Record,
+    image: &Image,
+    index_bytes: u64,
+    patches: Vec<Made>,
+) -> Report {
     Report {
         outcome,
         id: record.id(),
@@ -272,5 +359,6 @@ fn report(outcome: Outcome, record: &Record, image: &Image, index_bytes: u64) ->
         packs: image.added.packs,
         pack_bytes: image.added.pack_bytes,
         index_bytes,
+        patches,
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use chunk_chunker::{Params, ParamsError};
 
+use crate::patches::Patching;
+
 /// How images are cut, compressed and packed.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -20,6 +22,8 @@ pub struct Options {
     /// Whether records carry the image's SHA-256 too, for updaters that ask for it. It is the one step that
     /// cannot be spread over processors.
     pub sha256: bool,
+    /// The patches that lead to a new version; none for none.
+    pub patches: Option<Patching>,
     /// Where to keep what does not fit in memory while an image is read.
     pub scratch: PathBuf,
     /// Where to keep the lookup tables; none keeps them in memory.
@@ -48,6 +52,7 @@ impl Options {
             pack_len: DEFAULT_PACK_LEN,
             jobs: None,
             sha256: false,
+            patches: None,
             scratch,
             lookup: None,
         }

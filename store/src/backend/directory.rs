@@ -196,9 +196,14 @@ impl Write for Unfinished<'_> {
 impl Unfinished<'_> {
     fn rename(&mut self, key: &Key) -> io::Result<()> {
         let target = self.store.path(key);
+        let directory = target.parent().expect("every key lies in a directory");
+        if matches!(key, Key::Patch(_)) {
+            // Stores without patches do without their directory.
+            create_directory(directory)?;
+        }
         fs::rename(&self.path, &target)?;
         self.renamed = true;
-        sync_directory(target.parent().expect("every key lies in a directory"))
+        sync_directory(directory)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a store's objects lie, behind a trait small enough for a directory and for an object store.
 //!
-//! An object appears whole or not at all. Packs are named by content and may be replaced by themselves; the
+//! An object appears whole or not at all. Packs and patches are named by content and may be replaced by themselves; the
 //! indexes are what writers could quarrel about, so they appear only by comparing and swapping.
 
 mod directory;
@@ -10,6 +10,8 @@ pub use directory::Directory;
 use std::fmt;
 use std::io;
 
+use chunk_chunker::Name;
+
 use crate::line::Version;
 use crate::pack::PackName;
 
@@ -18,6 +20,8 @@ use crate::pack::PackName;
 pub enum Key {
     /// A pack.
     Pack(PackName),
+    /// A patch, by the BLAKE3 of its bytes.
+    Patch([u8; 32]),
     /// An index: of one version, or the newest of a line.
     Index(Version),
 }
@@ -32,6 +36,7 @@ impl Key {
     pub fn path(&self) -> String {
         match self {
             Self::Pack(name) => format!("packs/{name}.pack"),
+            Self::Patch(name) => format!("patches/{}.patch", Name::from_bytes(*name)),
             Self::Index(version) => version.file_name(),
         }
     }

@@ -77,6 +77,7 @@ impl Directory {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "plain files, written once")]
 mod tests {
     use super::*;
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chunk_extract::{Existing, ExtractError, ReadError};
 use chunk_fetch::FetchErrorKind;
+use chunk_store::{Key, PackName};
 
 use crate::counting::Counting;
 use crate::images::{blocks, noise};
@@ -58,8 +59,9 @@ fn a_flipped_bit_in_a_pack_is_found_and_nothing_wrong_is_written() {
             let at = usize::try_from(len * part / 8).expect("small");
             // Those planned, and four for the frame; not one for each of its chunks, nor for other frames.
             match mean(&store, &pack, 30, |bytes| bytes[at] ^= 0x10) {
-                ExtractError::Store(ReadError::Frame { object, range, .. })
-                | ExtractError::Store(ReadError::Chunk { object, range, .. }) => {
+                ExtractError::Store(
+                    ReadError::Frame { object, range, .. } | ReadError::Chunk { object, range, .. },
+                ) => {
                     assert!(pack.ends_with(&object), "{object}");
                     assert!(range.contains(&(at as u64)), "byte {at} in {range:?}");
                 }
@@ -124,9 +126,7 @@ fn what_was_written_before_the_damage_was_met_is_not_fetched_again() {
     let index = store.index("new");
     let last = index.entries().last().expect("an entry").location.expect("not zeros").pack;
     let name = index.locator().pack(last).expect("listed").name;
-    let hex: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-    let pack = packs(&store).into_iter().find(|pack| pack.to_string_lossy().contains(&hex[..16]));
-    let pack = pack.expect("the pack is called by its name");
+    let pack = store.path().join(Key::pack(&PackName::from_bytes(name)).path());
     let whole = fs::read(&pack).expect("a pack");
     fs::write(&pack, vec![0xee; whole.len()]).expect("written");
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -47,7 +47,7 @@ fn more_download_than_allowed_changes_nothing() {
         job.options.max_download = Some((3 << 20) - 1);
         match fail(job) {
             ExtractError::TooMuch { needed, allowed } => {
-                assert!(needed > allowed && allowed == (3 << 20) - 1)
+                assert!(needed > allowed && allowed == (3 << 20) - 1);
             }
             other => panic!("{other:?}"),
         }

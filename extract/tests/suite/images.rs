@@ -6,24 +6,30 @@ use chunk_chunker::image::BLOCK;
 
 /// Numbers that look random and can be had again.
 #[derive(Clone, Debug)]
-pub(crate) struct Numbers(chunk_testing::Numbers);
+pub(crate) struct Numbers {
+    seed: u64,
+    sequence: chunk_testing::Numbers,
+}
 
 impl Numbers {
-    /// From the seed in the environment if there is one; otherwise new ones, whose seed is printed.
+    /// From the seed in the environment if there is one; otherwise new ones.
     pub(crate) fn new() -> Self {
-        let name = chunk_testing::Numbers::SEED;
         let seed = chunk_testing::Numbers::seed_or(RandomState::new().build_hasher().finish());
-        println!("to repeat: {name}={seed}");
-        Self(chunk_testing::Numbers::from_seed(seed))
+        Self { seed, sequence: chunk_testing::Numbers::from_seed(seed) }
+    }
+
+    /// What to say so that a failure can be had again.
+    pub(crate) fn how_to_repeat(&self) -> String {
+        format!("to repeat: {}={}", chunk_testing::Numbers::SEED, self.seed)
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0.draw()
+        self.sequence.draw()
     }
 
     /// A number from 0 to `limit` − 1.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.0.below(limit as u64)).expect("less than a usize")
+        usize::try_from(self.sequence.below(limit as u64)).expect("less than a usize")
     }
 
     pub(crate) fn one_in(&mut self, times: usize) -> bool {
@@ -90,7 +96,7 @@ fn piece(numbers: &mut Numbers) -> Vec<u8> {
 /// Another image that has something in common with `image`.
 pub(crate) fn changed(numbers: &mut Numbers, image: &[u8]) -> Vec<u8> {
     let mut changed = image.to_vec();
-    for _ in 0..1 + numbers.below(4) {
+    for _ in 0..=numbers.below(4) {
         if changed.is_empty() {
             return noise(numbers.next(), 1 + numbers.below(BLOCK));
         }

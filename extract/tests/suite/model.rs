@@ -254,6 +254,7 @@ impl<'p> Case<'p> {
 #[test]
 fn any_image_is_made_from_any_seeds_at_any_target_for_what_was_planned() {
     let mut numbers = Numbers::new();
+    println!("{}", numbers.how_to_repeat());
     for number in 0..PAIRS {
         let pair = Pair::any(&mut numbers);
         for round in 0..RUNS {

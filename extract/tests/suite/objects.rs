@@ -97,7 +97,7 @@ fn an_index_that_is_cut_off_or_changed_anywhere_makes_no_image() {
         let by_object = job(&source, "new.cidx", &target, Existing::Keep).run();
         match by_object {
             Err(error) => {
-                assert!(matches!(error, ExtractError::Index(_) | ExtractError::Store(_)), "{error:?}")
+                assert!(matches!(error, ExtractError::Index(_) | ExtractError::Store(_)), "{error:?}");
             }
             // What the record says beside the image may change without notice here: nobody pinned it.
             Ok(_) => assert_is(&target, &image),

@@ -31,6 +31,7 @@ fn update(old: &[u8], new: &[u8], saved: u64, threads: usize) -> Report {
 #[test]
 fn any_permutation_of_blocks_is_made_without_a_byte_of_download() {
     let mut numbers = Numbers::new();
+    println!("{}", numbers.how_to_repeat());
     for threads in [1, 2, 8] {
         for _ in 0..8 {
             let count = 2 + numbers.below(12) as u64;

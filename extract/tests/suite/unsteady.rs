@@ -27,6 +27,7 @@ fn disturb(file: &File, image: &[u8], mut numbers: Numbers, stop: &AtomicBool) {
 #[test]
 fn a_seed_that_changes_all_the_time_costs_download_and_nothing_else() {
     let mut numbers = Numbers::new();
+    println!("{}", numbers.how_to_repeat());
     let store = Store::new();
     let image = noise(1, 150_000);
     let index = store.make("new", &image);

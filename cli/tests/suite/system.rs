@@ -46,14 +46,22 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("temporary directories have plain names")
 }
 
-/// A block device whose bytes are those of a file, read-only.
+/// A block device whose bytes are those of a file.
 #[derive(Debug)]
 pub(crate) struct LoopDevice(PathBuf);
 
 impl LoopDevice {
+    /// One that can only be read.
     #[track_caller]
     pub(crate) fn of(file: &Path) -> Option<Self> {
         let device = run("losetup", &["--find", "--show", "--read-only", text(file)]);
+        or_skip("loop device", device).map(|device| Self(PathBuf::from(device)))
+    }
+
+    /// One that can be written, too.
+    #[track_caller]
+    pub(crate) fn writable(file: &Path) -> Option<Self> {
+        let device = run("losetup", &["--find", "--show", text(file)]);
         or_skip("loop device", device).map(|device| Self(PathBuf::from(device)))
     }
 
@@ -82,6 +90,23 @@ impl SmallDisk {
         or_skip("tmpfs", mounted).map(|_| Self(directory.to_owned()))
     }
 
+    /// One whose files can share extents.
+    #[track_caller]
+    pub(crate) fn btrfs(directory: &Path, mebibytes: u64) -> Option<Self> {
+        std::fs::create_dir(directory).expect("the sandbox can be written");
+        let file = directory.with_extension("btrfs");
+        let made = std::fs::File::create(&file).and_then(|file| file.set_len(mebibytes << 20));
+        made.expect("the sandbox can be written");
+        let mounted = run("mkfs.btrfs", &["--quiet", text(&file)])
+            .and_then(|_| run("mount", &["-o", "loop", text(&file), text(directory)]));
+        or_skip("btrfs", mounted).map(|_| Self(directory.to_owned()))
+    }
+
+    /// Puts everything on the disk: extents that are not there yet cannot be shared.
+    pub(crate) fn sync(&self) {
+        run("sync", &["--file-system", text(&self.0)]).expect("what is mounted can be written");
+    }
+
     /// Refuses all writes from now on.
     pub(crate) fn make_read_only(&self) {
         run("mount", &["-o", "remount,ro", text(&self.0)]).expect("what is mounted can be mounted again");
@@ -92,5 +117,48 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let unmounted = run("umount", &[text(&self.0)]);
         assert!(unmounted.is_ok() || std::thread::panicking(), "{unmounted:?}");
+    }
+}
+
+/// A control group whose processes get so much memory, the page cache included.
+#[derive(Debug)]
+pub(crate) struct MemoryLimit(PathBuf);
+
+impl MemoryLimit {
+    #[track_caller]
+    pub(crate) fn new(bytes: u64) -> Option<Self> {
+        or_skip("control group with a limit of memory", Self::make(bytes))
+    }
+
+    fn make(bytes: u64) -> Result<Self, String> {
+        let name = format!("chunk-test-{}", std::process::id());
+        // The first hierarchy is that of version 1, the second that of version 2.
+        let limits = [("memory", "memory.limit_in_bytes"), ("", "memory.max")];
+        let mut why = "neither version is mounted".to_owned();
+        for (hierarchy, limit) in limits {
+            let group = Self(Path::new("/sys/fs/cgroup").join(hierarchy).join(&name));
+            let made = std::fs::create_dir(&group.0)
+                .and_then(|()| std::fs::write(group.0.join(limit), bytes.to_string()));
+            match made {
+                Ok(()) => return Ok(group),
+                Err(error) => why = format!("{}: {error}", group.0.display()),
+            }
+        }
+        Err(why)
+    }
+
+    /// `program` in this group, not yet started.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("sh");
+        let join = format!("echo $$ >{}/cgroup.procs && exec \"$0\" \"$@\"", text(&self.0));
+        command.args(["-c", &join, program]);
+        command
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        // Best effort: it may never have been made, or a process may just be leaving it.
+        let _ = std::fs::remove_dir(&self.0);
     }
 }

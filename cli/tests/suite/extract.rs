@@ -1,0 +1,271 @@
+//! `extract`, `plan` and `verify TARGET INDEX`: what is answered, and what is left on the disk.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use crate::fingerprint::fingerprint;
+use crate::image;
+use crate::sandbox::{Sandbox, keys, number, string};
+
+/// A store with two versions of `a.img`, and both images.
+fn two_versions(sandbox: &Sandbox) -> (Vec<u8>, Vec<u8>) {
+    let old = image::disk(1);
+    let new = image::next_version(&old);
+    sandbox.write("old", &old);
+    sandbox.write("new", &new);
+    sandbox.chunk("make --name a.img --version old old").succeeds();
+    sandbox.chunk("make --name a.img --version new new").succeeds();
+    (old, new)
+}
+
+#[test]
+fn without_a_target_the_image_gets_its_own_name_here() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    let run = sandbox.chunk("extract store/a.img.cidx").succeeds();
+    assert!(sandbox.read("a.img") == new);
+    let [line] = run.text().lines().collect::<Vec<_>>()[..] else { panic!("one line: {run}") };
+    assert!(line.starts_with("extracted a.img: image 5.40 MB, kept 1.04 MB, "), "{line}");
+    let run = sandbox.chunk("extract store/a.img.cidx").succeeds();
+    assert!(run.text().starts_with("unchanged a.img: image 5.40 MB was there already, "), "{run}");
+}
+
+#[test]
+fn a_version_is_chosen_by_its_label() {
+    let sandbox = Sandbox::new();
+    let (old, new) = two_versions(&sandbox);
+    sandbox.chunk("extract store/a.img@old 1").succeeds();
+    sandbox.chunk("extract store/a.img 2").succeeds();
+    assert!(sandbox.read("1") == old);
+    assert!(sandbox.read("2") == new);
+}
+
+#[test]
+fn a_plan_is_what_is_then_done_and_changes_nothing() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    for target in ["--seed old store/a.img.cidx fresh", "--in-place store/a.img.cidx old"] {
+        let before = fingerprint(sandbox.root());
+        let plan = sandbox.chunk(&format!("plan --json {target}")).succeeds().json();
+        let dry = sandbox.chunk(&format!("extract --json --dry-run {target}")).succeeds().json();
+        assert_eq!(plan, dry);
+        assert_eq!(fingerprint(sandbox.root()), before, "nothing has changed");
+        let done = sandbox.chunk(&format!("extract --json {target}")).succeeds().json();
+        assert_eq!(string(&plan, "outcome"), "planned");
+        assert_eq!(string(&done, "outcome"), "extracted");
+        let same = [
+            "image_bytes",
+            "kept_bytes",
+            "zero_bytes",
+            "repeated_bytes",
+            "missing_bytes",
+            "download_bytes",
+            "gap_bytes",
+            "requests",
+            "index_bytes",
+            "saved_bytes",
+        ];
+        for key in same {
+            assert_eq!(number(&plan, key), number(&done, key), "{key}");
+        }
+        assert_eq!(plan["seeds"], done["seeds"]);
+        assert!(number(&done, "write_bytes") <= number(&plan, "write_bytes"));
+        assert_eq!(number(&done, "late_bytes"), 0);
+        // Ten bytes overwritten and a kilobyte inserted.
+        assert!((1..300_000).contains(&number(&done, "missing_bytes")), "{done}");
+    }
+    assert!(sandbox.read("old") == new && sandbox.read("fresh") == new);
+}
+
+#[test]
+fn the_report_names_what_machines_ask_for() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    let answer = sandbox.chunk("extract --json --seed old store/a.img.cidx out").succeeds().json();
+    let wanted = [
+        "download_bytes",
+        "gap_bytes",
+        "id",
+        "image_bytes",
+        "index_bytes",
+        "kept_bytes",
+        "late_bytes",
+        "memory_bytes",
+        "missing_bytes",
+        "outcome",
+        "peak_memory_bytes",
+        "received_bytes",
+        "repeated_bytes",
+        "requests",
+        "retries",
+        "saved_bytes",
+        "seconds",
+        "seeds",
+        "target",
+        "write_bytes",
+        "zero_bytes",
+    ];
+    let keys = keys(&answer);
+    assert!(wanted.iter().all(|key| keys.contains(key)), "{keys:?}");
+    assert_eq!(string(&answer, "target"), "out");
+    assert_eq!(number(&answer, "image_bytes"), new.len() as u64);
+    assert_eq!(string(&answer["seeds"][0], "seed"), "old");
+    let parts =
+        ["kept_bytes", "zero_bytes", "repeated_bytes", "missing_bytes"].map(|key| number(&answer, key));
+    let copied = number(&answer["seeds"][0], "bytes");
+    assert_eq!(parts.iter().sum::<u64>() + copied, new.len() as u64, "{answer}");
+    for phase in ["check", "scan", "plan", "write", "settle"] {
+        assert!(answer["seconds"][phase].is_string(), "{answer}");
+    }
+}
+
+#[test]
+fn more_download_than_allowed_is_refused_before_anything_is_written() {
+    let sandbox = Sandbox::new();
+    two_versions(&sandbox);
+    let before = fingerprint(sandbox.root());
+    for target in ["store/a.img.cidx out", "--in-place store/a.img.cidx old", "--force store/a.img.cidx old"]
+    {
+        let run = sandbox.chunk(&format!("extract --max-download 1 {target}")).fails(21).answers_nothing();
+        run.says("bytes would be downloaded, 1 are allowed").says("hint: raise --max-download");
+        assert_eq!(fingerprint(sandbox.root()), before, "{target}");
+    }
+    sandbox.chunk("extract --max-download 1M --seed old store/a.img.cidx out").succeeds();
+}
+
+#[test]
+fn only_the_pinned_version_is_made() {
+    let sandbox = Sandbox::new();
+    let (old, new) = two_versions(&sandbox);
+    let [of_old, of_new] = [&old, &new].map(|image| blake3::hash(image).to_string());
+    let run = sandbox.chunk(&format!("extract --expect blake3:{of_old} store/a.img.cidx out")).fails(4);
+    run.answers_nothing().says("not the one expected");
+    assert!(!sandbox.path("out").exists() && !sandbox.path("out.part").exists());
+    sandbox.chunk(&format!("extract --expect blake3:{of_new} store/a.img.cidx out")).succeeds();
+    let answer = sandbox.chunk("plan --json store/a.img.cidx out").succeeds().json();
+    let id = string(&answer, "id");
+    sandbox.chunk(&format!("extract --expect {id} store/a.img.cidx out")).succeeds();
+    sandbox.chunk("extract --expect blake3:zz store/a.img.cidx out").fails(2);
+}
+
+#[test]
+fn an_existing_file_is_left_alone_unless_something_is_said_about_it() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    sandbox.write("out", b"precious");
+    fs::set_permissions(sandbox.path("out"), Permissions::from_mode(0o640)).expect("it is ours");
+    let before = fingerprint(sandbox.root());
+    let run = sandbox.chunk("extract store/a.img.cidx out").fails(12).answers_nothing();
+    run.says("out exists and is not the image").says("hint: --in-place updates it");
+    assert_eq!(fingerprint(sandbox.root()), before);
+    sandbox.chunk("extract --force --in-place store/a.img.cidx out").fails(2);
+    sandbox.chunk("extract --force store/a.img.cidx out").succeeds();
+    assert!(sandbox.read("out") == new);
+    assert_eq!(fs::metadata(sandbox.path("out")).expect("a file").mode() & 0o777, 0o640);
+    sandbox.write("out", b"precious");
+    sandbox.chunk("extract --seed out store/a.img.cidx out").succeeds();
+    assert!(sandbox.read("out") == new, "who names the target as seed wants it updated");
+}
+
+#[test]
+fn targets_that_are_none_are_refused() {
+    let sandbox = Sandbox::new();
+    two_versions(&sandbox);
+    let index = sandbox.path("store/a.img.cidx");
+    let index = index.to_str().expect("a plain name");
+    sandbox.chunk(&format!("extract {index} /dev/mmcblk0p99")).fails(12).says("no file is made below /dev");
+    sandbox.chunk("extract store/a.img.cidx none/out").fails(12).says("its directory does not exist");
+    sandbox
+        .chunk("extract store/a.img.cidx store")
+        .fails(12)
+        .says("neither a regular file nor a block device");
+    sandbox
+        .chunk("extract store/a.img.cidx /dev/null")
+        .fails(12)
+        .says("neither a regular file nor a block device");
+    let mut typo = sandbox.command(["extract", index, "mmcblk0p99"]);
+    let run = crate::sandbox::Run::of(typo.current_dir("/dev"));
+    run.fails(12).says("no file is made below /dev");
+}
+
+#[test]
+fn an_index_or_store_that_is_not_there_or_damaged_is_told_apart() {
+    let sandbox = Sandbox::new();
+    two_versions(&sandbox);
+    sandbox.chunk("extract store/none.cidx out").fails(7);
+    let index = sandbox.read("store/a.img.cidx");
+    sandbox.write("store/cut.cidx", &index[..index.len() / 2]);
+    sandbox.chunk("extract store/cut.cidx out").fails(3);
+    let pack = format!("store/packs/{}", sandbox.names("store/packs")[0]);
+    let whole = sandbox.read(&pack);
+    sandbox.write(&pack, &vec![0xa5; whole.len()]);
+    sandbox
+        .chunk("extract --no-seed store/a.img.cidx out")
+        .fails(6)
+        .says("hint: what is written so far stays");
+    fs::remove_file(sandbox.path(&pack)).expect("it is there");
+    sandbox.chunk("extract --no-seed store/a.img.cidx out").fails(7).says("is missing");
+    assert!(!sandbox.path("out").exists());
+    sandbox.write(&pack, &whole);
+    sandbox.chunk("extract store/a.img.cidx out").succeeds();
+}
+
+#[test]
+fn a_target_is_verified_and_only_what_is_wrong_is_rewritten() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    sandbox.write("out", &new);
+    let run = sandbox.chunk("verify out store/a.img.cidx").succeeds();
+    assert!(run.text().contains("kept      5.40 MB"), "{run}");
+    let mut rotten = new.clone();
+    rotten[1_234_567] ^= 4;
+    sandbox.write("out", &rotten);
+    let before = fingerprint(sandbox.root());
+    let run = sandbox.chunk("verify out store/a.img.cidx").fails(6);
+    run.says("out is not the image: 1048576 bytes in wrong blocks").says("hint: --repair");
+    assert_eq!(fingerprint(sandbox.root()), before, "it was only looked at");
+    let answer = sandbox.chunk("verify --json --repair out store/a.img.cidx").succeeds().json();
+    assert_eq!(number(&answer, "write_bytes"), 4096, "one page");
+    assert!(number(&answer, "missing_bytes") < 100_000, "{answer}");
+    assert!(sandbox.read("out") == new);
+    let answer = sandbox.chunk("verify --json --repair out store/a.img.cidx").succeeds().json();
+    assert_eq!((string(&answer, "outcome"), number(&answer, "write_bytes")), ("unchanged", 0));
+    sandbox.chunk("verify none store/a.img.cidx").fails(7);
+}
+
+#[test]
+fn what_is_remembered_saves_the_second_update_its_scan() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    sandbox.chunk("extract --state state store/a.img@old out").succeeds();
+    assert_eq!(sandbox.names("state").len(), 1);
+    let answer = sandbox.chunk("extract --json --in-place --state state store/a.img out").succeeds().json();
+    assert!(number(&answer, "missing_bytes") < 300_000, "{answer}");
+    assert!(sandbox.read("out") == new);
+    // Stale, damaged, gone: it is only a hint.
+    let [name] = &sandbox.names("state")[..] else { panic!("one index") };
+    for (bytes, version) in [(&b"nonsense"[..], "old"), (&new[..5000], "new")] {
+        sandbox.write(format!("state/{name}"), bytes);
+        sandbox.chunk(&format!("extract --in-place --state state store/a.img@{version} out")).succeeds();
+        assert!(sandbox.read("out") == sandbox.read(version));
+    }
+}
+
+#[test]
+fn readback_reads_what_was_written() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    sandbox.chunk("extract --verify readback store/a.img out").succeeds();
+    sandbox.chunk("extract --verify off store/a.img other").succeeds();
+    assert!(sandbox.read("out") == new && sandbox.read("other") == new);
+}
+
+#[test]
+fn memory_and_jobs_change_nothing_but_themselves() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    for (number, arguments) in ["--memory 1", "--memory 1MiB --jobs 1", "--jobs 16"].iter().enumerate() {
+        sandbox.chunk(&format!("extract {arguments} --seed old store/a.img {number}")).succeeds();
+        assert!(sandbox.read(number.to_string()) == new, "{arguments}");
+    }
+}

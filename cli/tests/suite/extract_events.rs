@@ -1,0 +1,191 @@
+//! What others hear of an extraction while it runs.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::image;
+use crate::sandbox::{CHUNK, Run, Sandbox, number, string};
+use crate::system;
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let old = image::disk(1);
+    sandbox.write("old", &old);
+    sandbox.write("new", &image::next_version(&old));
+    sandbox.chunk("make --name a.img new").succeeds();
+    sandbox
+}
+
+/// Runs `chunk` in a shell with descriptor 3 open to the file `events`.
+fn with_events(sandbox: &Sandbox, arguments: &str) -> (Run, Vec<Value>) {
+    let command = format!("exec {CHUNK} {arguments} --events-fd 3 3>events");
+    let mut shell = Command::new("sh");
+    let run = Run::of(shell.args(["-c", &command]).current_dir(sandbox.root()).stdin(Stdio::null()));
+    let events = String::from_utf8(sandbox.read("events")).expect("text");
+    (run, events.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect())
+}
+
+#[test]
+fn events_are_lines_of_json_in_the_order_of_the_work() {
+    let sandbox = sandbox();
+    sandbox.write("out", &sandbox.read("old"));
+    let (run, events) = with_events(&sandbox, "extract --json --verify readback --in-place store/a.img out");
+    let answer = run.succeeds().json();
+    let mut phases: Vec<_> =
+        events.iter().filter(|event| event["ev"] == "progress").map(|event| string(event, "phase")).collect();
+    phases.dedup();
+    assert_eq!(phases, ["check", "seed", "write", "flush", "verify"]);
+    for event in events.iter().filter(|event| event["ev"] == "progress") {
+        assert!(number(event, "done") <= number(event, "total"), "{event}");
+    }
+    let plan = events.iter().find(|event| event["ev"] == "plan").expect("a plan");
+    for key in ["image_bytes", "kept_bytes", "download_bytes", "requests"] {
+        assert_eq!(number(plan, key), number(&answer, key), "{key}");
+    }
+    let last = events.last().expect("events");
+    assert_eq!((string(last, "ev"), &last["report"]), ("done", &answer));
+}
+
+#[test]
+fn a_failure_is_an_event_with_its_exit_code() {
+    let sandbox = sandbox();
+    let (run, events) = with_events(&sandbox, "extract --max-download 1 store/a.img out");
+    run.fails(21);
+    let last = events.last().expect("an event");
+    assert_eq!((string(last, "ev"), number(last, "exit")), ("failed", 21));
+}
+
+#[test]
+fn events_that_nobody_can_take_are_an_error_before_and_none_later() {
+    let sandbox = sandbox();
+    sandbox.chunk("extract --events-fd 99 store/a.img out").fails(2).says("--events-fd");
+    assert!(!sandbox.path("out").exists());
+    let command =
+        format!("{CHUNK} extract --events-fd 3 store/a.img out 3>&1 >/dev/null | head -c 1 >/dev/null");
+    let mut shell = Command::new("sh");
+    Run::of(shell.args(["-c", &command]).current_dir(sandbox.root())).succeeds();
+    assert!(sandbox.read("out") == sandbox.read("new"));
+}
+
+#[test]
+fn a_service_manager_hears_how_far_it_is() {
+    let sandbox = sandbox();
+    let socket = UnixDatagram::bind(sandbox.path("notify")).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(30))).expect("it can wait");
+    let mut command = sandbox.command(["extract", "store/a.img", "out"]);
+    command.env("NOTIFY_SOCKET", sandbox.path("notify"));
+    let heard = thread::spawn(move || {
+        let mut buffer = [0; 500];
+        let mut heard = Vec::new();
+        while !heard.iter().any(|text: &String| text.contains("STATUS=write 100%")) {
+            let len = socket.recv(&mut buffer).expect("news within 30 s");
+            heard.push(String::from_utf8(buffer[..len].to_vec()).expect("text"));
+        }
+        heard
+    });
+    Run::of(&mut command).succeeds();
+    for text in heard.join().expect("it heard the end") {
+        assert!(text.lines().all(|line| line.split_once('=').is_some()), "{text}");
+    }
+    let mut command = sandbox.command(["extract", "store/a.img", "other"]);
+    Run::of(command.env("NOTIFY_SOCKET", sandbox.path("nobody"))).succeeds();
+}
+
+#[test]
+fn programs_that_read_progress_get_lines() {
+    let sandbox = sandbox();
+    let mut command = sandbox.command(["extract", "store/a.img", "out"]);
+    let run = Run::of(command.env("DESYNC_ENABLE_PARSABLE_PROGRESS", "1"));
+    assert_eq!(run.code(), Some(0), "{run}");
+    assert!(run.stderr.lines().count() >= 2, "{run}");
+    for line in run.stderr.lines() {
+        let [_phase, percent, left] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert!(
+            percent.strip_suffix(".00%").is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n <= 100)),
+            "{line}"
+        );
+        assert!(left.strip_suffix('s').is_some_and(|n| n.parse::<u64>().is_ok()), "{line}");
+    }
+}
+
+#[test]
+fn a_terminal_gets_one_line_that_is_gone_at_the_end() {
+    let sandbox = sandbox();
+    if !system::has_program("script") {
+        return;
+    }
+    let command = format!("{CHUNK} extract store/a.img out");
+    let mut script = Command::new("script");
+    let run = Run::of(
+        script.args(["-qec", &command, "/dev/null"]).current_dir(sandbox.root()).stdin(Stdio::null()),
+    );
+    assert_eq!(run.code(), Some(0), "{run}");
+    let drawn = run.text();
+    assert!(drawn.contains("write: "), "{drawn:?}");
+    let (progress, last) = drawn.rsplit_once("\r\u{1b}[K").expect("the line is cleared");
+    assert!(!progress.contains('\n'), "{drawn:?}");
+    assert!(last.starts_with("extracted out: "), "{drawn:?}");
+}
+
+/// The only child of a process that traces one.
+fn traced(tracer: &Child) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let path = format!("/proc/{0}/task/{0}/children", tracer.id());
+        let children = std::fs::read_to_string(path).unwrap_or_default();
+        if let Some(child) = children.split_whitespace().next() {
+            return child.to_owned();
+        }
+        assert!(Instant::now() < deadline, "nothing was started within 30 s");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn an_interrupted_extraction_goes_on_where_it_was() {
+    let sandbox = Sandbox::new();
+    let image = image::noise(1, 24 << 20);
+    sandbox.write("new", &image);
+    sandbox.chunk("make --name a.img new").succeeds();
+    if !system::has_program("strace") {
+        return;
+    }
+    for signal in ["INT", "TERM"] {
+        let mut command = Command::new("strace");
+        // Slow enough to be interrupted: every write takes 50 ms.
+        command.args([
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=pwrite64",
+            "-e",
+            "inject=pwrite64:delay_enter=50000",
+        ]);
+        command.args([CHUNK, "extract", "store/a.img", "out"]).current_dir(sandbox.root());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("strace can be started");
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let occupied = || {
+            use std::os::unix::fs::MetadataExt;
+            std::fs::metadata(sandbox.path("out.part")).map_or(0, |of| of.blocks() * 512)
+        };
+        while occupied() < 3 << 20 {
+            assert!(Instant::now() < deadline, "nothing was written within 60 s");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Run::of(Command::new("kill").args(["-s", signal, &traced(&child)])).succeeds();
+        let run = Run::new(&command, child.wait_with_output().expect("it can be waited for"));
+        run.fails(14).answers_nothing().says("hint: run the same command again to go on");
+        assert!(!sandbox.path("out").exists());
+        let answer = sandbox.chunk("extract --json store/a.img out").succeeds().json();
+        assert!(number(&answer, "kept_bytes") >= 3 << 20, "{answer}");
+        assert!(sandbox.read("out") == image);
+        assert!(!sandbox.path("out.part").exists());
+        std::fs::remove_file(sandbox.path("out")).expect("it was made");
+    }
+}

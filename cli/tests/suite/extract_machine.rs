@@ -1,0 +1,195 @@
+//! Extraction on machines that fail, are full, are small, or share extents.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
+
+use crate::image;
+use crate::sandbox::{CHUNK, Run, Sandbox, number};
+use crate::system::{self, LoopDevice, MemoryLimit, SmallDisk};
+
+fn sandbox() -> (Sandbox, Vec<u8>) {
+    let sandbox = Sandbox::new();
+    let new = image::disk(1);
+    sandbox.write("new", &new);
+    sandbox.chunk("make --name a.img new").succeeds();
+    (sandbox, new)
+}
+
+/// Runs `chunk` with a system call that does not do what it should.
+fn with_fault(sandbox: &Sandbox, fault: &str, arguments: &str) -> Option<Run> {
+    if !system::has_program("strace") {
+        return None;
+    }
+    let (call, _) = fault.split_once(':').expect("CALL:FAULT");
+    let mut command = Command::new("strace");
+    command.args([
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        &format!("trace={call}"),
+        "-e",
+        &format!("inject={fault}"),
+        CHUNK,
+    ]);
+    Some(Run::of(command.args(arguments.split(' ')).current_dir(sandbox.root()).stdin(Stdio::null())))
+}
+
+#[test]
+fn a_write_that_fails_ends_the_work_with_the_place() {
+    let (sandbox, new) = sandbox();
+    let faults = [("EIO", 10, "Input/output error"), ("ENOSPC", 11, "No space left on device")];
+    for (error, exit, text) in faults {
+        let Some(run) =
+            with_fault(&sandbox, &format!("pwrite64:error={error}:when=2+"), "extract store/a.img out")
+        else {
+            return;
+        };
+        run.fails(exit).answers_nothing().says("the target cannot be written at byte").says(text);
+        assert!(!sandbox.path("out").exists());
+    }
+    sandbox.chunk("extract store/a.img out").succeeds();
+    assert!(sandbox.read("out") == new);
+}
+
+#[test]
+fn a_write_that_is_interrupted_is_tried_again() {
+    let (sandbox, new) = sandbox();
+    let Some(run) = with_fault(&sandbox, "pwrite64:error=EINTR:when=1+2", "extract store/a.img out") else {
+        return;
+    };
+    run.succeeds();
+    assert!(sandbox.read("out") == new);
+}
+
+#[test]
+fn a_flush_that_fails_is_never_taken_for_success() {
+    let (sandbox, new) = sandbox();
+    for arguments in ["extract store/a.img out", "extract --in-place store/a.img there"] {
+        sandbox.write("there", b"something");
+        let Some(run) = with_fault(&sandbox, "fdatasync:error=EIO:when=1", arguments) else { return };
+        run.fails(10).answers_nothing().says("does not confirm what was written");
+        assert!(!sandbox.path("out").exists());
+    }
+    sandbox.chunk("extract store/a.img out").succeeds();
+    assert!(sandbox.read("out") == new);
+}
+
+#[test]
+fn a_write_that_is_only_said_to_have_happened_is_found_by_reading_back() {
+    let (sandbox, new) = sandbox();
+    let arguments = "extract --verify readback --jobs 1 store/a.img out";
+    // The kernel is never asked, and yet the program hears that all 1000 bytes are written.
+    let Some(run) = with_fault(&sandbox, "pwrite64:retval=1000:when=1", arguments) else { return };
+    run.fails(10).answers_nothing().says("read back otherwise than written");
+    assert!(!sandbox.path("out").exists(), "it is not called the image");
+    sandbox.chunk("extract store/a.img out").succeeds();
+    assert!(sandbox.read("out") == new, "what was missing is found");
+}
+
+#[test]
+fn a_file_system_without_room_is_told_so_before_anything_is_fetched() {
+    let (sandbox, _) = sandbox();
+    let Some(_disk) = SmallDisk::mount(&sandbox.path("disk"), 2) else { return };
+    let run = sandbox.chunk("extract store/a.img disk/out").fails(11).answers_nothing();
+    run.says("disk/out has room for");
+    assert_eq!(sandbox.names("disk"), [""; 0]);
+}
+
+#[test]
+fn a_file_may_not_be_longer_than_its_user_may_make_it() {
+    let (sandbox, _) = sandbox();
+    // Blocks of 512 bytes; ignored, the signal becomes an error.
+    let command = format!("trap '' XFSZ; ulimit -f 2048; exec {CHUNK} extract store/a.img out");
+    let mut shell = Command::new("sh");
+    let run = Run::of(shell.args(["-c", &command]).current_dir(sandbox.root()).stdin(Stdio::null()));
+    run.fails(11).answers_nothing();
+    assert!(!sandbox.path("out").exists());
+}
+
+#[test]
+fn a_device_whose_medium_is_full_is_not_said_to_hold_the_image() {
+    let (sandbox, _) = sandbox();
+    let Some(_disk) = SmallDisk::mount(&sandbox.path("disk"), 2) else { return };
+    fs::File::create(sandbox.path("disk/device")).and_then(|file| file.set_len(16 << 20)).expect("a hole");
+    let Some(device) = LoopDevice::writable(&sandbox.path("disk/device")) else { return };
+    let run = sandbox.chunk(&format!("extract store/a.img {}", device.path().display()));
+    run.fails(10).answers_nothing().says("Input/output error");
+}
+
+#[test]
+fn a_reader_of_the_stream_that_goes_away_is_no_success() {
+    let (sandbox, new) = sandbox();
+    let run = sandbox.chunk("extract store/a.img -").succeeds();
+    assert!(run.stdout == new, "only the image goes to stdout");
+    let command = format!("({CHUNK} extract store/a.img -; echo $? >code) | head -c 1 >/dev/null");
+    let mut shell = Command::new("sh");
+    let run = Run::of(shell.args(["-c", &command]).current_dir(sandbox.root()).stdin(Stdio::null()));
+    assert_eq!(sandbox.read("code"), b"10\n", "{run}");
+    assert!(run.stderr.starts_with("error: "), "{run}");
+}
+
+/// Extents of two files that are one on the disk show as shared.
+#[test]
+fn a_file_system_that_can_shares_what_the_seed_has() {
+    let sandbox = Sandbox::new();
+    let Some(disk) = SmallDisk::btrfs(&sandbox.path("disk"), 200) else { return };
+    let old = image::noise(1, 40 << 20);
+    let mut new = old.clone();
+    new[20_000_000..20_000_010].copy_from_slice(b"overwrites");
+    sandbox.write("new", &new);
+    sandbox.chunk("make --name a.img new").succeeds();
+    sandbox.write("disk/old", &old);
+    disk.sync();
+    let answer = sandbox.chunk("extract --json --seed disk/old store/a.img disk/out").succeeds().json();
+    assert!(sandbox.read("disk/out") == new);
+    assert!(number(&answer, "write_bytes") < 2 << 20, "{answer}");
+    disk.sync();
+    let extents = Run::of(Command::new("filefrag").arg("-v").arg(sandbox.path("disk/out"))).succeeds();
+    assert!(extents.text().contains("shared"), "{extents}");
+    // The seed is not touched by what happens to its twin.
+    sandbox.write("disk/out", &vec![1; 40 << 20]);
+    assert!(sandbox.read("disk/old") == old);
+}
+
+#[test]
+fn sixty_four_mebibytes_are_enough_for_any_image() {
+    let Some(limit) = MemoryLimit::new(64 << 20) else { return };
+    let sandbox = Sandbox::new();
+    let new = image::noise(1, 320 << 20);
+    sandbox.write("new", &new);
+    sandbox.chunk("make --level 1 --name a.img new").succeeds();
+    let mut fresh = limit.command(CHUNK);
+    fresh.args(["extract", "--json", "store/a.img", "out"]).current_dir(sandbox.root()).stdin(Stdio::null());
+    let answer = Run::of(&mut fresh).succeeds().json();
+    println!("a new file: {answer}");
+    assert_eq!(Run::of(Command::new("cmp").args(["new", "out"]).current_dir(sandbox.root())).code(), Some(0));
+
+    // Everything moves, and part of it is new.
+    let mut old = image::noise(2, 1 << 20);
+    old.extend_from_slice(&new[3 << 20..]);
+    sandbox.write("out", &old);
+    drop((old, new));
+    let mut update = limit.command(CHUNK);
+    update.args(["extract", "--json", "--in-place", "store/a.img", "out"]);
+    let answer = Run::of(update.current_dir(sandbox.root()).stdin(Stdio::null())).succeeds().json();
+    println!("in place: {answer}");
+    assert!(number(&answer, "missing_bytes") < 5 << 20, "{answer}");
+    assert_eq!(Run::of(Command::new("cmp").args(["new", "out"]).current_dir(sandbox.root())).code(), Some(0));
+}
+
+#[test]
+fn holes_of_a_sparse_image_take_no_room() {
+    let sandbox = Sandbox::new();
+    let file = fs::File::create(sandbox.path("new")).expect("a file");
+    file.set_len(3 << 30).expect("a hole");
+    std::os::unix::fs::FileExt::write_all_at(&file, &image::noise(1, 100_000), 2 << 30).expect("written");
+    sandbox.chunk("make --name a.img new").succeeds();
+    let answer = sandbox.chunk("extract --json store/a.img out").succeeds().json();
+    assert!(number(&answer, "write_bytes") <= 1 << 20, "{answer}");
+    let out = fs::metadata(sandbox.path("out")).expect("a file");
+    assert_eq!(out.len(), 3 << 30);
+    assert!(out.blocks() * 512 <= 2 << 20, "{} bytes occupied", out.blocks() * 512);
+    assert_eq!(Run::of(Command::new("cmp").args(["new", "out"]).current_dir(sandbox.root())).code(), Some(0));
+}

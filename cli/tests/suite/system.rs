@@ -42,6 +42,13 @@ pub(crate) fn has_program(program: &str) -> bool {
     or_skip(program, run(program, &["--version"])).is_some()
 }
 
+/// Whether a program is there that does not tell its version as others do; says so if not.
+#[track_caller]
+pub(crate) fn is_installed(program: &str) -> bool {
+    let found = run("sh", &["-c", "PATH=\"$PATH:/usr/sbin\" command -v \"$0\"", program]);
+    or_skip(program, found).is_some()
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().expect("temporary directories have plain names")
 }

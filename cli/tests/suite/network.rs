@@ -1,0 +1,150 @@
+//! Extraction from servers.
+
+use std::fs;
+
+use crate::image::noise;
+use crate::sandbox::Sandbox;
+use crate::servers::{Site, get};
+
+const MIB: usize = 1 << 20;
+
+/// A store with two versions of an image, and the images.
+fn store() -> (Sandbox, Vec<u8>, Vec<u8>) {
+    let sandbox = Sandbox::new();
+    let old = noise(1, 6 * MIB);
+    let mut new = old.clone();
+    new[2 * MIB..2 * MIB + 300_000].copy_from_slice(&noise(2, 300_000));
+    sandbox.write("image", &old);
+    sandbox.chunk("make --version 1 image").succeeds();
+    sandbox.write("old", &old);
+    sandbox.write("image", &new);
+    sandbox.chunk("make --version 2 image").succeeds();
+    sandbox.write("new", &new);
+    (sandbox, old, new)
+}
+
+/// Extracts from `site` with the old version as seed, and compares.
+#[track_caller]
+fn updates_from(site: &Site, sandbox: &Sandbox, new: &[u8]) -> serde_json::Value {
+    let url = site.url("image.cidx");
+    let run = sandbox.chunk_with(["extract", "--json", "--seed", "old", &url, "target"]).succeeds();
+    assert!(sandbox.read("target") == new, "the image is not the new version");
+    fs::remove_file(sandbox.path("target")).expect("it is there");
+    run.json()
+}
+
+#[test]
+fn servers_with_ranges_send_what_is_missing() {
+    let (sandbox, _, new) = store();
+    let root = sandbox.path("store");
+    let sites = [
+        Site::nginx(&root, sandbox.root()),
+        Site::lighttpd(&root, sandbox.root()),
+        Site::caddy(&root),
+        Some(Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"])),
+    ];
+    for site in sites.iter().flatten() {
+        let report = updates_from(site, &sandbox, &new);
+        let download = report["download_bytes"].as_u64().expect("a number");
+        assert!((300_000..1_000_000).contains(&download), "{report}");
+        assert_eq!(report["late_bytes"], 0, "{report}");
+    }
+}
+
+#[test]
+fn a_server_without_ranges_is_used_all_the_same() {
+    let (sandbox, _, new) = store();
+    let Some(site) = Site::python(&sandbox.path("store")) else { return };
+    updates_from(&site, &sandbox, &new);
+    let url = site.url("image.cidx");
+    let refused = ["extract", "--max-overfetch", "1000", "--seed", "old", &url, "target"];
+    sandbox.chunk_with(refused).fails(8).says("sends only all of it");
+    assert!(!sandbox.path("target").exists());
+}
+
+#[test]
+fn what_is_not_there_and_who_does_not_answer_are_told_apart() {
+    let (sandbox, _, _) = store();
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    sandbox.chunk_with(["extract", &site.url("none.cidx"), "target"]).fails(7).says("none.cidx is missing");
+    let url = site.url("image.cidx");
+    assert_eq!(site.stop(), Some(0));
+    sandbox.chunk_with(["extract", "--deadline", "1", &url, "target"]).fails(8).says("hint: ");
+    assert_eq!(sandbox.names("."), ["image", "new", "old", "store"]);
+}
+
+#[test]
+fn a_pinned_version_is_the_only_one_accepted() {
+    let (sandbox, old, new) = store();
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    let url = site.url("image.cidx");
+    let pin = |image: &[u8]| format!("blake3:{}", blake3::hash(image));
+    sandbox.chunk_with(["extract", "--expect", &pin(&old), &url, "target"]).fails(4);
+    sandbox.chunk_with(["extract", "--expect", &pin(&new), &url, "target"]).succeeds();
+}
+
+#[test]
+fn a_mirror_fills_in_for_a_broken_store() {
+    let (sandbox, _, new) = store();
+
+    let broken = sandbox.path("broken");
+    fs::create_dir(&broken).expect("made");
+    fs::copy(sandbox.path("store/image.cidx"), broken.join("image.cidx")).expect("copied");
+    let first = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "broken"]);
+    let second = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    let (url, mirror) = (first.url("image.cidx"), second.url(""));
+    sandbox.chunk_with(["extract", "--seed", "old", &url, "target"]).fails(7);
+    sandbox.chunk_with(["extract", "--seed", "old", "--store", &mirror, &url, "target"]).succeeds();
+    assert!(sandbox.read("target") == new);
+}
+
+#[test]
+fn what_was_pulled_is_not_downloaded_again() {
+    let (sandbox, _, new) = store();
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    let url = site.url("image.cidx");
+    let with =
+        |verb| [verb, "--json", "--cache", "cache", "--seed", "old", &url, "target"].map(str::to_owned);
+    let pulled = sandbox.chunk_with(with("pull")).succeeds().json();
+    assert!(!sandbox.path("target").exists());
+    assert!(pulled["received_bytes"].as_u64().expect("a number") > 300_000, "{pulled}");
+    let extracted = sandbox.chunk_with(with("extract")).succeeds().json();
+    assert!(sandbox.read("target") == new);
+    let received = extracted["received_bytes"].as_u64().expect("a number");
+    assert!(received < 100_000, "only the index is left to be downloaded: {extracted}");
+}
+
+#[test]
+fn an_image_is_served_that_nobody_has() {
+    let (sandbox, _, new) = store();
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    let url = site.url("image.cidx");
+    let proxy = Site::chunk(sandbox.root(), &["proxy", "--seed", "old", &url]);
+    let whole = proxy.url("").trim_end_matches('/').to_owned();
+    assert!(whole.ends_with("/image"), "{whole}");
+    let (head, body) = get(&whole, "");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(body == new, "the image is not the new version");
+    let (head, body) = get(&whole, "Range: bytes=2097000-2097999\r\n");
+    assert!(head.starts_with("HTTP/1.1 206"), "{head}");
+    assert!(body == new[2_097_000..2_098_000]);
+    assert_eq!(proxy.stop(), Some(0));
+}
+
+#[test]
+fn the_server_counts_and_shows_nothing_outside() {
+    let (sandbox, _, _) = store();
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    let (head, _) = get(&site.url("../old"), "");
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    let (head, body) = get(&site.url("image.cidx"), "Range: bytes=0-7\r\n");
+    assert!(head.starts_with("HTTP/1.1 206") && body == *b"chunkidx", "{head}");
+    assert!(head.to_lowercase().contains("cache-control: no-cache"), "{head}");
+    let pack = format!("packs/{}", sandbox.names("store/packs")[0]);
+    let (head, _) = get(&site.url(&pack), "Range: bytes=0-7\r\n");
+    assert!(head.to_lowercase().contains("immutable"), "{head}");
+    let (_, counters) = get(&site.url("-/metrics"), "");
+    let counters = String::from_utf8(counters).expect("text");
+    assert!(counters.contains("chunk_requests_total 3\n"), "{counters}");
+    assert!(counters.contains("chunk_sent_bytes_total 16\n"), "{counters}");
+}

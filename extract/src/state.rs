@@ -7,10 +7,14 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use chunk_chunker::Name;
 use chunk_index::LeafList;
 
 use crate::recipe::{Recipe, index_lists};
 use crate::target::open_private;
+
+/// Characters of a path that are kept in the name of its file, of up to 4 bytes each.
+const LONGEST_NAME: usize = 40;
 
 /// A directory of remembered indexes.
 #[derive(Debug, Clone)]
@@ -73,6 +77,11 @@ impl State {
                 c => c.to_string(),
             })
             .collect();
+        // A file name has 255 bytes at most, and the journal needs some of them.
+        let name = match name.char_indices().nth(LONGEST_NAME) {
+            Some((end, _)) => format!("{}-{}", &name[..end], Name::of(name.as_bytes())),
+            None => name,
+        };
         Some(self.directory.join(name + ".cidx"))
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct Replacement {
 impl Replacement {
     /// Makes a file beside `path`, or goes on with the one that an earlier run has left.
     pub(crate) fn beside(path: &Path, image_len: u64) -> Result<Self, TargetError> {
+        // What a link leads to is replaced, not the link.
+        let resolved = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = resolved.as_path();
         let part = part_of(path);
         let file = open_locked(&part, open_private)?;
         if let Ok(existing) = path.metadata() {

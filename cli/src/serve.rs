@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chunk_extract::{Destination, Job, Options, State};
@@ -80,7 +79,7 @@ pub(crate) fn serve(serve: &Serve, output: &Output) -> Result<(), Failure> {
     let server = identify(serve, server)?;
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
     let scheme = if is_secure { "https" } else { "http" };
-    listen(server, serve.listen, serve.access_log, output, watch.stop(), |address| {
+    listen(server, serve.listen, serve.access_log, output, &watch.stop(), |address| {
         format!("{scheme}://{address}/")
     })
 }
@@ -134,7 +133,9 @@ pub(crate) fn proxy(proxy: &Proxy, output: &Output) -> Result<(), Failure> {
     let image = job.open().map_err(failure::of)?;
     let name = aim.line;
     let server = Server::new(Rebuilt::new(&name, image));
-    listen(server, proxy.listen, proxy.access_log, output, stop, |address| format!("http://{address}/{name}"))
+    listen(server, proxy.listen, proxy.access_log, output, &stop, |address| {
+        format!("http://{address}/{name}")
+    })
 }
 
 /// Serves at `address`, and prints where, until a signal comes.
@@ -143,7 +144,7 @@ fn listen(
     address: SocketAddr,
     logs: bool,
     output: &Output,
-    stop: Arc<AtomicBool>,
+    stop: &AtomicBool,
     url: impl Fn(SocketAddr) -> String,
 ) -> Result<(), Failure> {
     let listener = TcpListener::bind(address).map_err(|error| {

@@ -46,6 +46,7 @@ impl std::fmt::Debug for Job<'_> {
 
 /// The version to make.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each job")]
 pub enum Version {
     /// An index that is here already.
     Index(Index<Vec<u8>>),

@@ -47,11 +47,14 @@ pub struct Entry {
     pub bytes: u64,
 }
 
+/// Whoever hears of requests.
+type Log = Box<dyn Fn(&Entry) + Send + Sync>;
+
 /// A server of one site.
 pub struct Server {
     site: Arc<dyn Site>,
     counters: Arc<Counters>,
-    log: Option<Box<dyn Fn(&Entry) + Send + Sync>>,
+    log: Option<Log>,
     #[cfg(feature = "tls")]
     identity: Option<crate::tls::Identity>,
 }
@@ -97,16 +100,14 @@ impl Server {
         let result = runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             while !is_over() {
-                let (stream, peer) = tokio::select! {
-                    accepted = listener.accept() => match accepted {
-                        Ok(accepted) => accepted,
-                        // Too many open files, or a client that has gone: neither is the end.
-                        Err(_) => {
-                            sleep(LOOK).await;
-                            continue;
-                        }
-                    },
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
                     () = sleep(LOOK) => continue,
+                };
+                let Ok((stream, peer)) = accepted else {
+                    // Too many open files, or a client that has gone: neither is the end.
+                    sleep(LOOK).await;
+                    continue;
                 };
                 let server = Arc::clone(&server);
                 tokio::spawn(async move { server.connection(stream, peer).await });

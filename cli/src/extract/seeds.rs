@@ -77,7 +77,8 @@ fn split(text: &str) -> Result<(PathBuf, Option<Range<u64>>), Failure> {
         Failure::new(Exit::Usage, format!("seed {text}: {why}"))
             .hint("a part of a seed is PATH@OFFSET+LENGTH")
     };
-    let (offset, length) = part.split_once('+').ok_or_else(|| wrong(format!("{whole:?} does not exist")))?;
+    let (offset, length) =
+        part.split_once('+').ok_or_else(|| wrong(format!("{} does not exist", whole.display())))?;
     let size = |text: &str| text.parse::<Size>().map(|Size(size)| size).map_err(wrong);
     let (offset, length) = (size(offset)?, size(length)?);
     Ok((PathBuf::from(path), Some(offset..offset.saturating_add(length))))

@@ -8,7 +8,7 @@
 //! | to | start at |
 //! |---|---|
 //! | make a patch | [`Plan::new`], [`Spec::encode`], [`Plan::head`] |
-//! | use one | [`Patch::decode`], [`Patch::blocks`], [`Patch::pieces`], [`Patch::group_of`], [`Ranges`] |
+//! | use one | [`Patch::decode`], [`Patch::blocks`], [`Patch::pieces`], [`Patch::group_of`], [`Ranges`]; or [`Rebuilder`] |
 //!
 //! The crate does no I/O but what [`Image`] does for it, and starts no thread. What a decoder accepts is bounded by
 //! the lengths of the file and of the two images, and it panics on no input. What it rebuilds is what the patch says,
@@ -20,8 +20,10 @@ mod build;
 mod format;
 mod image;
 mod ranges;
+mod rebuild;
 
 pub use build::{BuildError, Plan, Side, Spec};
 pub use format::{Group, Origin, Patch, PatchError, Piece, Stream};
 pub use image::Image;
 pub use ranges::Ranges;
+pub use rebuild::{RebuildError, Rebuilder};

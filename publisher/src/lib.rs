@@ -34,7 +34,7 @@ mod reuse;
 mod sha;
 mod source;
 
-pub use audit::{Audit, PackDamage, VersionDamage, audit, audit_version};
+pub use audit::{Audit, PackDamage, PatchDamage, VersionDamage, audit, audit_version};
 pub use error::{MakeError, SourceError};
 pub use listing::annotations;
 pub use make::{Outcome, Publisher, Report, Wish};

@@ -2,9 +2,9 @@
 
 use chunk_chunker::image::{BLOCK, BlockHash, Blocks};
 use chunk_chunker::{Chunks, Name, Params, is_zero};
-use chunk_delta::{Image, Origin, Patch, Plan, Ranges, Side, Stream};
+use chunk_delta::{Patch, Plan, Rebuilder, Side};
 use chunk_index::{Block, Entry, ShortName};
-use chunk_patch::{Decoder, Effort, Limits};
+use chunk_patch::Effort;
 
 /// Bytes that no compressor makes smaller.
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
@@ -57,34 +57,12 @@ pub(crate) fn open(file: &[u8]) -> Result<Patch, chunk_delta::PatchError> {
 
 /// What `file` makes of `base`; none where a group does not decode.
 pub(crate) fn apply(patch: &Patch, file: &[u8], base: &[u8]) -> Option<Vec<u8>> {
-    let mut streams = [Vec::new(), Vec::new()];
-    for group in patch.groups() {
-        let stored = &file[group.stored.start as usize..group.stored.end as usize];
-        let old = Ranges::new(&base, &group.base);
-        let len = group.new.end - group.new.start;
-        let mut decoder = Decoder::new(stored, &old, len, &Limits::default()).ok()?;
-        let out: &mut Vec<u8> = &mut streams[usize::from(group.stream == Stream::Programs)];
-        let mut piece = vec![0; 5000];
-        loop {
-            match decoder.read(&mut piece).ok()? {
-                0 => break,
-                count => out.extend(&piece[..count]),
-            }
-        }
-    }
+    let mut rebuilder = Rebuilder::new(patch, &file, &base);
     let mut target = Vec::new();
-    for piece in patch.pieces(0..patch.target().0) {
-        let start = target.len();
-        target.resize(piece.target.end as usize, 0);
-        let part = &mut target[start..];
-        match piece.origin {
-            Origin::Zero => {}
-            Origin::Base(offset) => base.read_at(offset, part).ok()?,
-            Origin::New(stream, offset) => {
-                let made = &streams[usize::from(stream == Stream::Programs)];
-                made[..].read_at(offset, part).ok()?;
-            }
-        }
+    let mut piece = Vec::new();
+    for start in (0..patch.target().0).step_by(100_000) {
+        rebuilder.read(start..start + 100_000, &mut piece).ok()?;
+        target.append(&mut piece);
     }
     Some(target)
 }

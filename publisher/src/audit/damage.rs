@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
+use chunk_delta::{PatchError, RebuildError};
 use chunk_index::DecodeError;
 use chunk_store::{FrameError, TableError};
 
@@ -54,6 +55,48 @@ pub enum VersionDamage {
     },
     /// Its blocks are as its index says, and do not join to the BLAKE3 that its record states.
     Digest,
+}
+
+/// What is wrong with a patch.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PatchDamage {
+    /// It cannot be read.
+    Unreadable(io::Error),
+    /// Its bytes are not those of its name.
+    Name,
+    /// Its head is no patch's.
+    Head(PatchError),
+    /// It leads from or to another image than the index says.
+    Other,
+    /// The hashes that it tells are not those of the image's blocks.
+    Blocks,
+    /// A part of the image cannot be made.
+    Rebuild {
+        /// The first byte of the block.
+        at: u64,
+        /// Why.
+        error: RebuildError,
+    },
+    /// What it makes is not the image.
+    Wrong {
+        /// The first byte of the block that differs.
+        at: u64,
+    },
+}
+
+impl fmt::Display for PatchDamage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(f, "cannot be read: {error}"),
+            Self::Name => f.write_str("is not what its name says"),
+            Self::Head(error) => write!(f, "is no patch: {error}"),
+            Self::Other => f.write_str("leads from or to another image than the index says"),
+            Self::Blocks => f.write_str("tells hashes that are not those of the image's blocks"),
+            Self::Rebuild { at, error } => write!(f, "does not make the block at byte {at}: {error}"),
+            Self::Wrong { at } => write!(f, "makes another block at byte {at} than the image has"),
+        }
+    }
 }
 
 impl fmt::Display for PackDamage {

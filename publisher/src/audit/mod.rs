@@ -10,20 +10,22 @@
 mod damage;
 mod image;
 mod packs;
+mod patches;
 mod rebuild;
 
 use std::collections::{HashMap, HashSet};
 
-use chunk_index::{Description, Head, Index, Word};
+use chunk_index::{Description, Digest, Head, Index, Word};
 use chunk_store::line::Version;
 use chunk_store::{Backend, Key, Object, PackName};
 use rayon::prelude::*;
 
 use crate::Observer;
 use crate::error::MakeError;
-pub use damage::{PackDamage, VersionDamage};
+pub use damage::{PackDamage, PatchDamage, VersionDamage};
 use image::Known;
 use packs::{Looked, Packs, look_into};
+use patches::Images;
 
 /// What an audit found.
 #[derive(Debug, Default)]
@@ -36,16 +38,20 @@ pub struct Audit {
     pub chunks: u64,
     /// Versions looked at.
     pub versions: u64,
+    /// Patches looked at.
+    pub patches: u64,
     /// What is wrong with packs.
     pub damaged_packs: Vec<(PackName, PackDamage)>,
     /// What is wrong with versions.
     pub damaged_versions: Vec<(Version, VersionDamage)>,
+    /// What is wrong with patches, by name. Devices do without them.
+    pub damaged_patches: Vec<(Digest, PatchDamage)>,
 }
 
 impl Audit {
     /// Nothing was found.
     pub fn is_clean(&self) -> bool {
-        self.damaged_packs.is_empty() && self.damaged_versions.is_empty()
+        self.damaged_packs.is_empty() && self.damaged_versions.is_empty() && self.damaged_patches.is_empty()
     }
 
     /// The objects whose own bytes are not what their names promise. Once these are out of the way, publishing an
@@ -65,7 +71,11 @@ impl Audit {
             );
             is_own.then(|| Key::Index(version.clone()))
         });
-        packs.chain(indexes)
+        let patches = self.damaged_patches.iter().filter_map(|(name, damage)| {
+            let is_known = !matches!(damage, PatchDamage::Unreadable(_));
+            is_known.then_some(Key::Patch(*name))
+        });
+        packs.chain(indexes).chain(patches)
     }
 }
 
@@ -160,11 +170,16 @@ impl Audit {
         let mut ids = HashSet::new();
         let mut lines = Lines::default();
         let mut known = Known::default();
+        let (mut images, mut patched) = (Images::default(), Vec::new());
         for version in versions {
             let damage = match read_index(backend, &version) {
                 Ok(index) => {
                     self.versions += u64::from(ids.insert(index.id()));
                     lines.learn(&version, &index);
+                    images.learn(&version, &index);
+                    if !index.locator().patches().is_empty() {
+                        patched.push(version.clone());
+                    }
                     let before = watch.done;
                     let advance = |done| watch.reach(before + done);
                     let damage = image::check(&index, backend, packs, &mut known, advance)?;
@@ -178,6 +193,28 @@ impl Audit {
             self.damaged_versions.extend(damage.map(|damage| (version, damage)));
         }
         self.damaged_versions.extend(lines.behind());
+        self.patches(backend, &patched, &images, watch)
+    }
+}
+
+impl Audit {
+    fn patches(
+        &mut self,
+        backend: &dyn Backend,
+        versions: &[Version],
+        images: &Images,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), MakeError> {
+        let mut seen = HashSet::new();
+        for version in versions {
+            let Ok(index) = read_index(backend, version) else { continue };
+            for patch in index.locator().patches().iter().filter(|patch| seen.insert(patch.name)) {
+                watch.reach(watch.done)?;
+                self.patches += 1;
+                let damage = images.check(backend, &index, patch);
+                self.damaged_patches.extend(damage.map(|damage| (patch.name, damage)));
+            }
+        }
         Ok(())
     }
 }

@@ -14,13 +14,13 @@ use chunk_store::{Backend, Decoder, Frame, Key, Object, PackName};
 const KEPT: usize = 8;
 
 /// Reads an image from packs. One thread's own.
-pub(super) struct StoredImage<'a, B> {
+pub(crate) struct StoredImage<'a, B> {
     index: &'a Index<B>,
     frames: RefCell<Frames<'a>>,
 }
 
 impl<'a, B: AsRef<[u8]>> StoredImage<'a, B> {
-    pub(super) fn new(backend: &'a dyn Backend, index: &'a Index<B>) -> io::Result<Self> {
+    pub(crate) fn new(backend: &'a dyn Backend, index: &'a Index<B>) -> io::Result<Self> {
         let (packs, plain) = (VecDeque::new(), VecDeque::new());
         let frames = RefCell::new(Frames { backend, decoder: Decoder::new()?, packs, plain });
         Ok(Self { index, frames })

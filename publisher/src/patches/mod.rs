@@ -13,6 +13,7 @@ pub use make::{Made, NoPatch};
 use chunk_store::line::Version;
 
 pub(crate) use bases::ruler;
+pub(crate) use image::StoredImage;
 pub(crate) use make::Maker;
 
 /// How hard to try unless told otherwise, on the scale of zstd's levels.

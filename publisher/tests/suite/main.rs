@@ -15,6 +15,7 @@ mod listing;
 mod lost;
 mod mending;
 mod model;
+mod patching;
 #[path = "../../../chunker/tests/reference/mod.rs"]
 mod reference;
 mod repetition;

@@ -1,0 +1,181 @@
+//! Patches between versions: which ones are published, that they stay, and that an audit knows them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use chunk_publisher::{NoPatch, Outcome, PatchDamage, Patching, audit};
+use chunk_store::Key;
+use chunk_store::line::Version;
+
+use crate::store::{Store, image, stream, wish};
+
+/// Bytes that no frame makes smaller.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+/// The image of a release: with each, some bytes change.
+fn release(number: usize) -> Vec<u8> {
+    let mut image = noise(1, 3_000_000);
+    for step in 1..number {
+        image[step * 20_000..][..5].copy_from_slice(b"fixed");
+    }
+    image
+}
+
+fn patching() -> Store {
+    let mut store = Store::new();
+    store.options.patches = Some(Patching { level: 1, ..Patching::default() });
+    store
+}
+
+fn version(file_name: &str) -> Version {
+    Version::from_file_name(file_name).unwrap()
+}
+
+/// The releases from which patches lead to release `number`.
+fn bases(store: &Store, number: usize) -> Vec<usize> {
+    let index = store.index(&format!("image@{number}.cidx"));
+    let is_base = |number: &usize| {
+        let image = *blake3::hash(&release(*number)).as_bytes();
+        index.locator().patches().iter().any(|patch| patch.base == image)
+    };
+    let bases: Vec<_> = (1..number).filter(is_base).collect();
+    assert_eq!(bases.len(), index.locator().patches().len());
+    bases
+}
+
+fn patch_files(store: &Store) -> Vec<PathBuf> {
+    let files = fs::read_dir(store.path("patches")).unwrap();
+    files.map(|file| file.unwrap().path()).collect()
+}
+
+#[test]
+fn a_release_is_patched_from_those_that_the_ruler_names() {
+    let store = patching();
+    for number in 1..=8 {
+        let report = store.make(&release(number), &image());
+        assert!(report.patches.iter().all(|made| made.patch.is_ok()), "{report:?}");
+    }
+    let found: Vec<_> = (1..=8).map(|number| bases(&store, number)).collect();
+    let expected: [&[usize]; 8] = [&[], &[1], &[2], &[2, 3], &[4], &[4, 5], &[6], &[4, 6, 7]];
+    assert_eq!(found, expected);
+    let found = audit(&store.directory, &()).unwrap();
+    assert!(found.is_clean(), "{found:?}");
+    assert_eq!(found.patches, 11);
+    store.assert_newest("image", "8");
+}
+
+#[test]
+fn releases_with_labels_of_their_own_are_found() {
+    let store = patching();
+    for (number, label) in [(1, "a"), (2, "c"), (3, "b")] {
+        store.make(&release(number), &wish("image", Some(label)));
+    }
+    let report = store.make(&release(4), &wish("image", Some("0")));
+    let bases: Vec<_> = report.patches.iter().map(|made| made.base.as_str()).collect();
+    assert_eq!(bases, ["b", "c"], "releases 3 and 2");
+}
+
+#[test]
+fn the_same_image_again_changes_no_byte_of_the_store() {
+    let store = patching();
+    store.make(&release(1), &image());
+    store.make(&release(2), &image());
+    let before = (store.stamps(), patch_files(&store));
+    let report = store.make(&release(2), &image());
+    assert_eq!((report.outcome, report.patches.len()), (Outcome::Unchanged, 0));
+    assert_eq!((store.stamps(), patch_files(&store)), before);
+}
+
+#[test]
+fn a_mended_version_keeps_its_patches() {
+    let store = patching();
+    store.make(&release(1), &image());
+    let report = store.make(&release(2), &image());
+    for pack in store.packs() {
+        fs::remove_file(store.path(pack)).unwrap();
+    }
+    let mended = store.make(&release(2), &image());
+    assert_eq!((mended.outcome, mended.id), (Outcome::Mended, report.id));
+    assert_eq!(bases(&store, 2), [1]);
+}
+
+#[test]
+fn a_patch_is_added_to_a_version_that_stays_the_same() {
+    let store = Store::new();
+    let first = store.make(&release(1), &image());
+    let second = store.make(&release(2), &image());
+    assert!(first.patches.is_empty() && second.patches.is_empty());
+    let publisher = store.publisher();
+    let made = publisher.patch(&version("image@1.cidx"), &version("image.cidx"), &()).unwrap();
+    let patch = made.patch.unwrap();
+    assert_eq!(store.index("image@2.cidx").locator().patches(), [patch]);
+    assert_eq!(store.index("image.cidx").id(), second.id);
+    store.assert_newest("image", "2");
+    let back = publisher.patch(&version("image@2.cidx"), &version("image@1.cidx"), &()).unwrap();
+    assert!(back.patch.is_ok(), "an older version can be reached by a patch, too");
+    assert_eq!(store.index("image@1.cidx").id(), first.id);
+    store.assert_newest("image", "2");
+    let found = audit(&store.directory, &()).unwrap();
+    assert!(found.is_clean(), "{found:?}");
+    assert_eq!(found.patches, 2);
+    store.assert_holds("image@2.cidx", &release(2));
+}
+
+#[test]
+fn a_patch_that_saves_nothing_is_not_published() {
+    let store = patching();
+    store.make(&noise(5, 500_000), &image());
+    let report = store.make(&noise(6, 500_000), &image());
+    assert!(matches!(report.patches[0].patch, Err(NoPatch::Frames { .. })), "{report:?}");
+    let publisher = store.publisher();
+    let same = publisher.patch(&version("image@1.cidx"), &version("image@1.cidx"), &()).unwrap();
+    assert_eq!(same.patch, Err(NoPatch::Same));
+    assert!(store.index("image.cidx").locator().patches().is_empty());
+}
+
+#[test]
+fn a_base_whose_packs_are_gone_only_costs_its_patch() {
+    let store = patching();
+    store.make(&release(1), &image());
+    for pack in store.packs() {
+        fs::remove_file(store.path(pack)).unwrap();
+    }
+    let report = store.make(&release(2), &image());
+    assert!(matches!(report.patches[0].patch, Err(NoPatch::Failed(_))), "{report:?}");
+    store.assert_holds("image@2.cidx", &release(2));
+}
+
+#[test]
+fn patches_do_not_depend_on_the_number_of_threads() {
+    let patches = [1, 3].map(|jobs| {
+        let mut store = patching();
+        store.options.jobs = Some(jobs);
+        store.make(&release(1), &image());
+        store.make(&release(2), &image());
+        store.index("image.cidx").locator().patches().to_vec()
+    });
+    assert_eq!(patches[0], patches[1]);
+}
+
+#[test]
+fn an_audit_tells_of_damaged_and_missing_patches() {
+    let store = patching();
+    store.make(&release(1), &image());
+    store.try_make(stream(&release(2)), &image()).unwrap();
+    let file = patch_files(&store).remove(0);
+    let right = fs::read(&file).unwrap();
+    let mut wrong = right.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    fs::write(&file, &wrong).unwrap();
+    let found = audit(&store.directory, &()).unwrap();
+    assert!(matches!(found.damaged_patches[..], [(_, PatchDamage::Name)]), "{found:?}");
+    assert!(found.false_objects().eq([Key::Patch(found.damaged_patches[0].0)]));
+    fs::remove_file(&file).unwrap();
+    let found = audit(&store.directory, &()).unwrap();
+    assert!(matches!(found.damaged_patches[..], [(_, PatchDamage::Unreadable(_))]), "{found:?}");
+    assert_eq!(found.false_objects().count(), 0);
+}

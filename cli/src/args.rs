@@ -36,6 +36,8 @@ pub enum Command {
     List(List),
     /// Tell what a device that holds A would download to reach B
     Diff(Diff),
+    /// Add a patch between two published versions
+    Patch(Patch),
     /// Hash again all that a store or an index leads to
     Verify(Verify),
     /// Rebuild an image from what is there and what the store holds
@@ -100,6 +102,36 @@ pub struct Make {
     /// Plain bytes that are compressed together
     #[arg(long, value_name = "SIZE")]
     pub frame_size: Option<Size>,
+    /// Patch from this version, too: an index of the store, or @LABEL for one of the same line
+    #[arg(long, value_name = "INDEX|@LABEL")]
+    pub patch_from: Vec<String>,
+    /// Make no patches from the releases before
+    #[arg(long)]
+    pub no_patch: bool,
+    /// How hard to try to make patches small, on the scale of zstd's levels
+    #[arg(long, default_value_t = chunk_publisher::DEFAULT_PATCH_LEVEL, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=22))]
+    pub patch_level: u8,
+    /// Worker threads; one for each processor by default
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+}
+
+/// Arguments of `patch`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = with_exit_codes("\
+Example:
+  chunk patch store/image.ext4@1.cidx store/image.ext4.cidx
+      devices with version 1 then fetch the patch instead of all chunks that changed
+
+Both images are read from the store. `make` publishes patches from the releases before by itself."))]
+pub struct Patch {
+    /// Index of the version that devices have
+    pub old: PathBuf,
+    /// Index of the version they are to have, in the same store
+    pub new: PathBuf,
+    /// How hard to try to make the patch small, on the scale of zstd's levels
+    #[arg(long, default_value_t = 19, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=22))]
+    pub level: u8,
     /// Worker threads; one for each processor by default
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,

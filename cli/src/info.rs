@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chunk_index::{Index, Record};
+use chunk_index::{Index, PatchRef, Record};
 use serde::Serialize;
 
 use crate::args::Info;
@@ -22,6 +22,28 @@ struct Answer<'a> {
     pack_bytes: u64,
     frames: u64,
     frame_bytes: u64,
+    patches: Vec<Patch>,
+}
+
+/// A patch that leads to the version.
+#[derive(Serialize)]
+struct Patch {
+    /// BLAKE3 of the image that it starts from.
+    base: String,
+    base_bytes: u64,
+    patch: String,
+    patch_bytes: u64,
+}
+
+impl Patch {
+    fn of(patch: &PatchRef) -> Self {
+        Self {
+            base: blake3_text(&patch.base),
+            base_bytes: patch.base_len,
+            patch: blake3_text(&patch.name),
+            patch_bytes: patch.len,
+        }
+    }
 }
 
 /// What a record says.
@@ -104,6 +126,7 @@ pub(crate) fn run(info: &Info, output: &Output) -> Result<(), Failure> {
         pack_bytes: index.locator().packs().iter().map(|pack| u64::from(pack.len)).sum(),
         frames,
         frame_bytes,
+        patches: index.locator().patches().iter().map(Patch::of).collect(),
     };
     output.answer(&answer, || text(&answer))
 }
@@ -164,5 +187,13 @@ fn text(answer: &Answer<'_>) -> String {
             index.bytes, index.head, index.branches, index.block_hashes, index.leaves
         ),
     ]);
+    lines.extend(answer.patches.iter().map(|patch| {
+        format!(
+            "patch        {} from an image of {}, blake3 {}",
+            human(patch.patch_bytes),
+            human(patch.base_bytes),
+            patch.base
+        )
+    }));
     lines.join("\n") + "\n"
 }

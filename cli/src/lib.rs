@@ -16,6 +16,7 @@ mod locate;
 mod make;
 mod network;
 mod output;
+mod patch;
 mod progress;
 mod serve;
 mod size;
@@ -37,6 +38,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Command::Info(info) => info::run(info, &output),
         Command::List(list) => list::run(list, &output),
         Command::Diff(diff) => diff::run(diff, &output),
+        Command::Patch(patch) => patch::run(patch, &output),
         Command::Verify(Verify { what, index: Some(index), repair, .. }) => {
             extract::verify(what, index, *repair, &output)
         }

@@ -1,20 +1,22 @@
 //! `chunk make`.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chunk_index::Word;
 use chunk_publisher::{
-    MakeError, Options, Outcome, Publisher, Report, Source, SourceError, Wish, annotations, cut_around,
+    MakeError, Options, Outcome, Patching, Publisher, Report, Source, SourceError, Wish, annotations,
+    cut_around,
 };
 use chunk_store::Directory;
 use serde::Serialize;
 
 use crate::args::Make;
 use crate::exit::{Exit, Failure};
-use crate::locate::{In, blake3_text};
+use crate::locate::{self, In, blake3_text};
 use crate::output::Output;
+use crate::patch;
 use crate::progress::Progress;
 use crate::size::{Size, human};
 use crate::stdin::Stdin;
@@ -40,6 +42,7 @@ struct Answer<'a> {
     packs: u64,
     stored_bytes: u64,
     index_bytes: u64,
+    patches: Vec<patch::Answer>,
     seconds: String,
 }
 
@@ -51,6 +54,9 @@ pub(crate) fn run(make: &Make, output: &Output) -> Result<(), Failure> {
     if make.images.len() > 1 && make.release.is_some() {
         return Err(Failure::new(Exit::Usage, "--release fits one image only"));
     }
+    if make.images.len() > 1 && !make.patch_from.is_empty() {
+        return Err(Failure::new(Exit::Usage, "--patch-from fits one image only"));
+    }
     let wishes = make.images.iter().map(|image| wish(make, image)).collect::<Result<Vec<_>, _>>()?;
     for image in make.images.iter().filter(|image| *image != Path::new(STDIN)) {
         // What cannot be opened leaves no empty store behind.
@@ -58,7 +64,8 @@ pub(crate) fn run(make: &Make, output: &Output) -> Result<(), Failure> {
     }
     let store =
         Directory::open_for_writing(&make.store).map_err(|error| store_failure(&make.store, error))?;
-    let options = options(make, &store)?;
+    let mut options = options(make, &store)?;
+    options.patches = Some(patching(make, &wishes[0])?);
     let mut publisher = Publisher::new(&store, options).map_err(failure)?;
     for (name, why) in publisher.lookup().unreadable() {
         output.warn(&format!("pack {name} counts as missing: {why}; `chunk verify` tells more"));
@@ -112,6 +119,7 @@ fn tell(image: &Path, report: &Report, seconds: String, output: &Output) -> Resu
         packs: report.packs,
         stored_bytes: report.pack_bytes,
         index_bytes: report.index_bytes,
+        patches: report.patches.iter().map(patch::Answer::of).collect(),
         seconds,
     };
     output.answer(&answer, || {
@@ -119,8 +127,9 @@ fn tell(image: &Path, report: &Report, seconds: String, output: &Output) -> Resu
             0 => String::new(),
             bytes => format!(" and again {}", human(bytes)),
         };
+        let patches: String = answer.patches.iter().map(patch::Answer::text).collect();
         format!(
-            "{} {}@{}: image {}, new {}{again}, stored {}, index {}, {} s\n",
+            "{} {}@{}: image {}, new {}{again}, stored {}, index {}, {} s\n{patches}",
             answer.outcome,
             answer.name,
             answer.label,
@@ -191,7 +200,19 @@ fn options(make: &Make, store: &Directory) -> Result<Options, Failure> {
     Ok(options)
 }
 
-fn store_failure(store: &Path, error: io::Error) -> Failure {
+/// The patches that lead to the version that is wished.
+fn patching(make: &Make, wish: &Wish) -> Result<Patching, Failure> {
+    let from = make.patch_from.iter().map(|from| {
+        let index = match from.strip_prefix('@') {
+            Some(_) => make.store.join(format!("{}{from}", wish.name)),
+            None => PathBuf::from(from),
+        };
+        patch::version_in(&locate::find(&index)?, &make.store)
+    });
+    Ok(Patching { level: make.patch_level, ruler: !make.no_patch, from: from.collect::<Result<_, _>>()? })
+}
+
+pub(crate) fn store_failure(store: &Path, error: io::Error) -> Failure {
     // A directory that is missing on the way to the store is no data of it that is missing.
     let exit = if error.kind() == io::ErrorKind::NotFound { Exit::Target } else { io_exit(&error) };
     Failure::new(exit, In { path: store.to_owned(), error })

@@ -51,7 +51,7 @@ pub(crate) fn human(bytes: u64) -> String {
 pub(crate) fn counted(number: u64, noun: &str) -> String {
     let ending = match noun {
         _ if number == 1 => "",
-        _ if noun.ends_with('x') => "es",
+        _ if noun.ends_with('x') || noun.ends_with("ch") => "es",
         _ => "s",
     };
     format!("{number} {noun}{ending}")

@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::Path;
 
-use chunk_publisher::{Audit, PackDamage, VersionDamage, audit, audit_version};
+use chunk_index::Digest;
+use chunk_publisher::{Audit, PackDamage, PatchDamage, VersionDamage, audit, audit_version};
 use chunk_store::line::Version;
 use chunk_store::{Directory, Key, PackName};
 use serde::Serialize;
@@ -24,8 +25,10 @@ struct Answer {
     pack_bytes: u64,
     chunks: u64,
     versions: u64,
+    patches: u64,
     damaged_packs: Vec<Found>,
     damaged_versions: Vec<Found>,
+    damaged_patches: Vec<Found>,
     /// What damaged objects are called now.
     #[serde(skip_serializing_if = "Option::is_none")]
     set_aside: Option<Vec<String>>,
@@ -49,6 +52,10 @@ struct Lost {
 impl Found {
     fn of_pack(name: &PackName, damage: &PackDamage) -> Self {
         Self { object: Key::pack(name).path(), damage: damage.to_string(), ranges: None }
+    }
+
+    fn of_patch(name: &Digest, damage: &PatchDamage) -> Self {
+        Self { object: Key::Patch(*name).path(), damage: damage.to_string(), ranges: None }
     }
 
     fn of_version(version: &Version, damage: &VersionDamage) -> Self {
@@ -124,8 +131,14 @@ fn tell(audit: &Audit, set_aside: Option<Vec<String>>, output: &Output) -> Resul
         pack_bytes: audit.pack_bytes,
         chunks: audit.chunks,
         versions: audit.versions,
+        patches: audit.patches,
         damaged_packs: packs.map(|(name, damage)| Found::of_pack(name, damage)).collect(),
         damaged_versions: versions.map(|(version, damage)| Found::of_version(version, damage)).collect(),
+        damaged_patches: audit
+            .damaged_patches
+            .iter()
+            .map(|(name, damage)| Found::of_patch(name, damage))
+            .collect(),
         set_aside,
     };
     output.answer(&answer, || text(&answer))?;
@@ -133,12 +146,15 @@ fn tell(audit: &Audit, set_aside: Option<Vec<String>>, output: &Output) -> Resul
         return Ok(());
     }
     let only_indexes = audit.damaged_packs.is_empty()
+        && audit.damaged_patches.is_empty()
         && audit.damaged_versions.iter().all(|(_, damage)| matches!(damage, VersionDamage::Index(_)));
     let exit = if only_indexes { Exit::Index } else { Exit::Integrity };
     let message = format!(
-        "packs damaged: {} of {}; indexes damaged or leading to damage: {}",
+        "packs damaged: {} of {}; patches: {} of {}; indexes damaged or leading to damage: {}",
         audit.damaged_packs.len(),
         audit.packs,
+        audit.damaged_patches.len(),
+        audit.patches,
         audit.damaged_versions.len(),
     );
     Err(Failure::new(exit, message).hint(if is_mending {
@@ -149,11 +165,13 @@ fn tell(audit: &Audit, set_aside: Option<Vec<String>>, output: &Output) -> Resul
 }
 
 fn text(answer: &Answer) -> String {
-    let damaged = answer.damaged_packs.iter().chain(&answer.damaged_versions);
+    let damaged = answer.damaged_packs.iter().chain(&answer.damaged_versions).chain(&answer.damaged_patches);
     let mut lines: Vec<_> = damaged.map(|found| format!("{}: {}", found.object, found.damage)).collect();
     lines.extend(answer.set_aside.iter().flatten().map(|name| format!("set aside: {name}")));
+    let patches =
+        if answer.patches > 0 { format!(", {}", counted(answer.patches, "patch")) } else { String::new() };
     lines.push(format!(
-        "{}: {}, {}, {}, {}\n",
+        "{}: {}, {}, {}, {}{patches}\n",
         if answer.ok { "whole" } else { "damaged" },
         counted(answer.versions, "version"),
         counted(answer.packs, "pack"),

@@ -61,6 +61,7 @@ pub struct Pull {
 
 /// What to make, from what, and where.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that can be typed")]
 pub(crate) struct What {
     /// Index: a file, a file's path with @LABEL or @ID, or a URL
     pub(crate) index: PathBuf,
@@ -76,6 +77,9 @@ pub(crate) struct What {
     /// Use no seed, not even what the target holds
     #[arg(long, conflicts_with_all = ["seed", "seed_index"])]
     pub(crate) no_seed: bool,
+    /// Use no patches
+    #[arg(long)]
+    pub(crate) no_patch: bool,
     /// Directory where the device remembers what it installed
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,

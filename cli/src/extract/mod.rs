@@ -1,5 +1,10 @@
 //! `chunk extract`, `chunk plan` and `chunk verify TARGET INDEX`.
 
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method is not for every lifetime, a closure is"
+)]
+
 mod args;
 pub(crate) mod failure;
 pub(crate) mod seeds;
@@ -99,20 +104,16 @@ impl Aim {
     /// What `index`, a path or a URL, means.
     pub(crate) fn new(index: &Path, network: &Network, watch: &Watch) -> Result<Self, Failure> {
         let url = index.to_str().filter(|index| is_url(index));
-        match url {
-            Some(url) => {
-                let (store, name) = network.beside(url, watch.stop())?;
-                let line = Version::from_file_name(&name)
-                    .map_or_else(|| name.clone(), |version| version.name.to_string());
-                Ok(Self { store, version: Wanted::Object(name), line })
-            }
-            None => {
-                let located = locate::open(index)?;
-                let store = network.local(located.store(), watch.stop())?;
-                let line = located.index.record().description().line.as_str().to_owned();
-                Ok(Self { store, version: Wanted::Index(located.index), line })
-            }
+        if let Some(url) = url {
+            let (store, name) = network.beside(url, watch.stop())?;
+            let line = Version::from_file_name(&name)
+                .map_or_else(|| name.clone(), |version| version.name.to_string());
+            return Ok(Self { store, version: Wanted::Object(name), line });
         }
+        let located = locate::open(index)?;
+        let store = network.local(located.store(), watch.stop())?;
+        let line = located.index.record().description().line.as_str().to_owned();
+        Ok(Self { store, version: Wanted::Index(located.index), line })
     }
 }
 
@@ -149,7 +150,7 @@ impl Task {
         for (number, seed) in what.seed.iter().enumerate() {
             let index = what.seed_index.get(number).map(PathBuf::as_path);
             // Who names a file as seed and as target wants it updated.
-            in_place |= !is_stream && is_same(Path::new(seed), &path);
+            in_place |= !what.force && !is_stream && is_same(Path::new(seed), &path);
             parts.push(seeds::open(seed, index, state.as_ref())?);
         }
         let spare = what.seed_index.get(what.seed.len());
@@ -181,6 +182,7 @@ fn options(what: &What) -> Options {
         max_download: what.max_download.map(|size| size.0),
         expect: what.expect,
         ignore_target: what.no_seed,
+        patches: !what.no_patch,
         ..Options::default()
     };
     match what.jobs {
@@ -203,6 +205,7 @@ pub(crate) fn verify(target: &Path, index: &Path, repair: bool, output: &Output)
         return Err(Failure::new(Exit::Missing, In { path: target.to_owned(), error }));
     }
     let located = locate::open(index)?;
+    let image_len = located.index.record().image_len();
     let source = DirectorySource::new(located.store());
     let job = Job {
         source: &source,
@@ -222,9 +225,13 @@ pub(crate) fn verify(target: &Path, index: &Path, repair: bool, output: &Output)
         return output.answer(&answer, || answer.line(started.elapsed()));
     }
     output.answer(&answer, || answer.lines())?;
-    if report.totals.write == 0 {
-        return Ok(());
-    }
-    let message = format!("{name} is not the image: {} bytes in wrong blocks", report.totals.write);
+    // A device may go on behind the image; a file that does is another one.
+    let surplus = target.metadata().map_or(0, |metadata| if metadata.is_file() { metadata.len() } else { 0 });
+    let surplus = surplus.saturating_sub(image_len);
+    let message = match (report.totals.write, surplus) {
+        (0, 0) => return Ok(()),
+        (0, surplus) => format!("{name} is not the image: it is {surplus} bytes longer"),
+        (wrong, _) => format!("{name} is not the image: {wrong} bytes in wrong blocks"),
+    };
     Err(Failure::new(Exit::Integrity, message).hint("--repair rewrites only what is wrong"))
 }

@@ -21,10 +21,14 @@ pub(super) struct Answer {
     seeds: Vec<Copied>,
     /// Fetched for one place and copied to others.
     repeated_bytes: u64,
+    /// Made by a patch.
+    patched_bytes: u64,
     /// Image bytes from the store.
     missing_bytes: u64,
     /// To be had from the store, index and gaps included.
     download_bytes: u64,
+    /// Of a patch in that.
+    patch_bytes: u64,
     gap_bytes: u64,
     requests: u64,
     index_bytes: u64,
@@ -102,8 +106,10 @@ impl Answer {
             zero_bytes: totals.zero,
             seeds: named.map(|(seed, bytes)| Copied { seed: seed.clone(), bytes: *bytes }).collect(),
             repeated_bytes: totals.repeated,
+            patched_bytes: totals.patched,
             missing_bytes: totals.missing,
             download_bytes: totals.download + report.index.bytes,
+            patch_bytes: totals.patch,
             gap_bytes: totals.gaps,
             requests: totals.requests + report.index.requests,
             index_bytes: report.index.bytes,
@@ -159,6 +165,9 @@ impl Answer {
             format!("zeros     {}", human(self.zero_bytes)),
         ];
         lines.extend(self.seeds.iter().map(|seed| format!("seed      {}  {}", human(seed.bytes), seed.seed)));
+        if self.patch_bytes > 0 {
+            lines.push(format!("patched   {} by {}", human(self.patched_bytes), human(self.patch_bytes)));
+        }
         lines.extend([
             format!("repeated  {}", human(self.repeated_bytes)),
             format!(

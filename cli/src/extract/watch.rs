@@ -151,10 +151,14 @@ impl Observer for Watch {
                 self.warn(&format!("the index of seed {seed} does not fit it; the seed is scanned instead"));
                 self.event(&json!({"ev": "stale", "seed": seed}));
             }
+            Notice::Unpatched { patch, error } => {
+                self.warn(&format!("{patch} is of no use, frames are: {error}"));
+                self.event(&json!({"ev": "unpatched", "patch": patch, "why": error.to_string()}));
+            }
             Notice::Planned(totals) => {
                 self.event(&json!({
                     "ev": "plan", "image_bytes": totals.image, "kept_bytes": totals.kept,
-                    "download_bytes": totals.download, "requests": totals.requests, "write_bytes": totals.write,
+                    "download_bytes": totals.download, "patch_bytes": totals.patch, "requests": totals.requests, "write_bytes": totals.write,
                 }));
             }
             _ => {}
@@ -182,5 +186,8 @@ fn supervisor() -> Option<(UnixDatagram, SocketAddr)> {
         Some(name) => SocketAddr::from_abstract_name(name).ok()?,
         None => SocketAddr::from_pathname(&path).ok()?,
     };
-    Some((UnixDatagram::unbound().ok()?, address))
+    let socket = UnixDatagram::unbound().ok()?;
+    // A supervisor that does not listen must not hold the update up.
+    socket.set_nonblocking(true).ok()?;
+    Some((socket, address))
 }

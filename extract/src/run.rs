@@ -8,11 +8,11 @@ use chunk_index::Entry;
 use crate::alias::{Relation, relation};
 use crate::content::Content;
 use crate::job::{ExtractError, Job, Notice, Phases, Progress, Report, SeedPart, Verify, Version};
+use crate::patched::ByPatch;
 use crate::plan::{Held, Plan, Totals};
 use crate::recipe::{Front, Recipe};
 use crate::saved::{Journal, Saved};
 use crate::seed::{Seed, Window};
-use crate::patched::ByPatch;
 use crate::survey::{Known, Looked, OpenIndex, Survey, blocks_of};
 use crate::target::{
     Destination, Device, Existing, Pipe, Refusal, Replacement, Target, TargetError, part_of,
@@ -55,7 +55,7 @@ impl Job<'_> {
                     (Looked::Wrong(*survey, index), is_begun)
                 }
             },
-            right => (right, false),
+            Looked::Right(survey, front) => (Looked::Right(survey, front), false),
         };
         let prepared = self.prepare_for(looked, &opened);
         let mut prepared = prepared.inspect_err(|_| {
@@ -143,7 +143,7 @@ impl Job<'_> {
                     _ => &part,
                 };
                 let window = Window::open(held, None).ok().filter(|window| window.size() > 0);
-                if window.is_some() && (is_device(&path) || existing == Existing::Update) {
+                if path.exists() && (is_device(&path) || existing == Existing::Update) {
                     self.expect_no_overlap(&path)?;
                 }
                 Ok((window, true))
@@ -426,7 +426,18 @@ impl Prepared {
         let check = Check::new(blocks, Vec::new());
         let seeds = survey.parts.into_iter().map(|part| part.seed).collect();
         let (object, phases) = (String::new(), survey.phases);
-        Self { recipe, check, plan, seeds, object, journal: None, in_place: false, late: 0, memory: 0, phases }
+        Self {
+            recipe,
+            check,
+            plan,
+            seeds,
+            object,
+            journal: None,
+            in_place: false,
+            late: 0,
+            memory: 0,
+            phases,
+        }
     }
 }
 

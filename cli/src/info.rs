@@ -22,12 +22,12 @@ struct Answer<'a> {
     pack_bytes: u64,
     frames: u64,
     frame_bytes: u64,
-    patches: Vec<Patch>,
+    patches: Vec<Way>,
 }
 
-/// A patch that leads to the version.
+/// A patch that leads to the version, and from where.
 #[derive(Serialize)]
-struct Patch {
+struct Way {
     /// BLAKE3 of the image that it starts from.
     base: String,
     base_bytes: u64,
@@ -35,7 +35,7 @@ struct Patch {
     patch_bytes: u64,
 }
 
-impl Patch {
+impl Way {
     fn of(patch: &PatchRef) -> Self {
         Self {
             base: blake3_text(&patch.base),
@@ -126,7 +126,7 @@ pub(crate) fn run(info: &Info, output: &Output) -> Result<(), Failure> {
         pack_bytes: index.locator().packs().iter().map(|pack| u64::from(pack.len)).sum(),
         frames,
         frame_bytes,
-        patches: index.locator().patches().iter().map(Patch::of).collect(),
+        patches: index.locator().patches().iter().map(Way::of).collect(),
     };
     output.answer(&answer, || text(&answer))
 }

@@ -11,8 +11,8 @@ use crate::image::Image;
 #[derive(Debug)]
 pub struct Ranges<'a, I> {
     image: I,
-    ranges: &'a [Range<u64>],
-    /// Where each range ends in the joined string.
+    parts: &'a [Range<u64>],
+    /// Where each of them ends in the joined string.
     ends: Vec<u64>,
 }
 
@@ -25,7 +25,7 @@ impl<'a, I: Image> Ranges<'a, I> {
             end
         });
         let ends = ends.collect();
-        Self { image, ranges, ends }
+        Self { image, parts: ranges, ends }
     }
 }
 
@@ -40,7 +40,7 @@ impl<I: Image> Base for Ranges<'_, I> {
         let mut number = self.ends.partition_point(|end| *end <= offset);
         while !rest.is_empty() {
             let beyond = || io::Error::new(io::ErrorKind::UnexpectedEof, "read beyond the base");
-            let (range, end) = self.ranges.get(number).zip(self.ends.get(number)).ok_or_else(beyond)?;
+            let (range, end) = self.parts.get(number).zip(self.ends.get(number)).ok_or_else(beyond)?;
             let left = end - at;
             let here = usize::try_from(left).map_or(rest.len(), |left| left.min(rest.len()));
             let (now, later) = rest.split_at_mut(here);
@@ -62,7 +62,7 @@ mod tests {
         let image: Vec<u8> = (0..100).collect();
         let ranges = [10..13, 0..2, 50..60];
         let joined = Ranges::new(&image[..], &ranges);
-        let all: Vec<u8> = ranges.iter().flat_map(|range| range.start as u8..range.end as u8).collect();
+        let all = [&image[10..13], &image[0..2], &image[50..60]].concat();
         assert_eq!(joined.len(), 15);
         for from in 0..=15 {
             for to in from..=15 {

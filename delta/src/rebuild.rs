@@ -59,7 +59,8 @@ impl<'a> Rebuilder<'a> {
         if kept.as_ref().is_none_or(|(kept, _)| *kept != number) {
             // The one before is not needed any more, and memory is.
             *kept = None;
-            let in_memory = |range: &Range<u64>| usize::try_from(range.end - range.start).map_err(io::Error::other);
+            let in_memory =
+                |range: &Range<u64>| usize::try_from(range.end - range.start).map_err(io::Error::other);
             let mut stored = vec![0; in_memory(&group.stored).map_err(RebuildError::Read)?];
             self.file.read_at(group.stored.start, &mut stored).map_err(RebuildError::Read)?;
             let base = Ranges::new(self.base, &group.base);

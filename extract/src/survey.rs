@@ -86,7 +86,20 @@ impl Survey {
         let own = u16::try_from(parts.len()).expect("there are no more seeds than numbers");
         let (content, own_lists, journal, phases) = (None, None, None, Phases::default());
         let (is_right, done, late) = (false, Vec::new(), 0);
-        Self { parts, window, rereads, is_blank, own, content, is_right, own_lists, done, late, journal, phases }
+        Self {
+            parts,
+            window,
+            rereads,
+            is_blank,
+            own,
+            content,
+            is_right,
+            own_lists,
+            done,
+            late,
+            journal,
+            phases,
+        }
     }
 
     pub(crate) fn own_seed(&self) -> Option<Seed> {

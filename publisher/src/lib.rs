@@ -38,8 +38,8 @@ pub use audit::{Audit, PackDamage, PatchDamage, VersionDamage, audit, audit_vers
 pub use error::{MakeError, SourceError};
 pub use listing::annotations;
 pub use make::{Outcome, Publisher, Report, Wish};
-pub use patches::{DEFAULT_PATCH_LEVEL, Made, NoPatch, Patching};
 pub use options::{DEFAULT_FRAME_LEN, DEFAULT_LEVEL, DEFAULT_PACK_LEN, Options, cut_around};
+pub use patches::{DEFAULT_PATCH_LEVEL, Made, NoPatch, Patching};
 pub use source::Source;
 
 /// Someone who watches a publisher and may stop it.

@@ -11,8 +11,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::Observer;
 use crate::error::MakeError;
 use crate::line::{Line, number};
-use crate::options::Options;
 use crate::listing::Sealed;
+use crate::options::Options;
 use crate::patches::{DEFAULT_PATCH_LEVEL, Made, Maker, ruler};
 use crate::read::{Image, Tools, read};
 use crate::source::Source;
@@ -260,7 +260,12 @@ impl<'b> Publisher<'b> {
     }
 
     /// Adds a patch from the version `base` to the version `target`, which is published already.
-    pub fn patch(&self, base: &Version, target: &Version, observer: &dyn Observer) -> Result<Made, MakeError> {
+    pub fn patch(
+        &self,
+        base: &Version,
+        target: &Version,
+        observer: &dyn Observer,
+    ) -> Result<Made, MakeError> {
         let mut maker = self.maker(observer);
         for _ in 0..TRIES {
             let line = Line::open(self.backend, &target.name)?;
@@ -342,13 +347,7 @@ fn place(line: &Line<'_>, image: &Image, wish: &Wish) -> Result<(NonZeroU64, Wor
     Ok((release, label.clone()))
 }
 
-fn report(
-    outcome: Outcome,
-    record: &Record,
-    image: &Image,
-    index_bytes: u64,
-    patches: Vec<Made>,
-) -> Report {
+fn report(outcome: Outcome, record: &Record, image: &Image, index_bytes: u64, patches: Vec<Made>) -> Report {
     Report {
         outcome,
         id: record.id(),

@@ -34,7 +34,8 @@ pub(super) fn gather(sections: &[Section], stream: Stream, base_len: u64) -> Vec
         let target = section.target.clone();
         if let Some(group) = groups.last_mut() {
             let base = joined(&group.base, &section.base, base_len);
-            if total(&group.target) + (target.end - target.start) <= room(stream) && total(&base) <= room(stream)
+            if total(&group.target) + (target.end - target.start) <= room(stream)
+                && total(&base) <= room(stream)
             {
                 group.base = base;
                 match group.target.last_mut().filter(|last| last.end == target.start) {
@@ -73,6 +74,7 @@ fn joined(one: &[Range<u64>], other: &[Range<u64>], base_len: u64) -> Vec<Range<
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "ranges are meant")]
 mod tests {
     use super::*;
 

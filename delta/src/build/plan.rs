@@ -14,7 +14,9 @@ use super::gather::{Gathered, gather, total};
 use super::parts::{Part, Source, absorb, set_programs};
 use super::programs::{Pair, pairs};
 use super::sections::{Section, sections};
-use crate::format::{BlockRun, GROUP_MARGIN, GroupLine, Header, Kind, Op, SCRIPT_LIMIT, Script, Stream, comparable, length};
+use crate::format::{
+    BlockRun, GROUP_MARGIN, GroupLine, Header, Kind, Op, SCRIPT_LIMIT, Script, Stream, comparable, length,
+};
 use crate::image::Image;
 use crate::ranges::Ranges;
 
@@ -115,7 +117,12 @@ impl Spec {
     }
 
     /// Encodes the group.
-    pub fn encode(&self, base: &dyn Image, target: &dyn Image, effort: Effort) -> Result<Vec<u8>, BuildError> {
+    pub fn encode(
+        &self,
+        base: &dyn Image,
+        target: &dyn Image,
+        effort: Effort,
+    ) -> Result<Vec<u8>, BuildError> {
         let base = read(base, &self.0.base).map_err(BuildError::Base)?;
         let target = read(target, &self.0.target).map_err(BuildError::Target)?;
         let group = encode(&base, &target, effort).map_err(BuildError::Encode)?;

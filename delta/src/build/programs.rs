@@ -15,6 +15,8 @@ use crate::image::Image;
 
 /// Where files start.
 const SECTOR: u64 = 512;
+/// The same, in memory.
+const SECTOR_LEN: usize = 512;
 /// Bytes read at a time.
 const PIECE: u64 = 1 << 20;
 /// A program is encoded as a whole when at least one byte of so many is new.
@@ -42,9 +44,10 @@ pub(super) fn pairs(
     let found = find(target, target_len, &near_new(parts)).map_err(BuildError::Target)?;
     let changed = found.into_iter().filter(|program| new_within(parts, program) * ONE_OF >= len(program));
     let guesses: Vec<_> = changed.map(|program| (places(parts, &program), program)).collect();
-    let windows = guesses.iter().flat_map(|(places, _)| places).map(|place| {
-        place.saturating_sub(AROUND)..place.saturating_add(AROUND).min(base_len)
-    });
+    let windows = guesses
+        .iter()
+        .flat_map(|(places, _)| places)
+        .map(|place| place.saturating_sub(AROUND)..place.saturating_add(AROUND).min(base_len));
     let old = find(base, base_len, &joined(windows.collect())).map_err(BuildError::Base)?;
     let pair = |(places, target): (Vec<u64>, Range<u64>)| {
         let distance = |program: &Range<u64>| {
@@ -63,7 +66,8 @@ fn near_new(parts: &[Part]) -> Vec<Range<u64>> {
     let new = parts.iter().filter(|part| part.source == Source::New);
     let near = new.map(|part| part.target.start.saturating_sub(u64::from(MAX_GROUP))..part.target.end);
     let mut ranges = Vec::new();
-    let mut zeros = parts.iter().filter(|part| part.source == Source::Zero && part.len() >= LONG_ZEROS).peekable();
+    let mut zeros =
+        parts.iter().filter(|part| part.source == Source::Zero && part.len() >= LONG_ZEROS).peekable();
     for range in joined(near.collect()) {
         let mut at = range.start;
         while zeros.next_if(|zero| zero.target.end <= at).is_some() {}
@@ -122,7 +126,7 @@ fn find(image: &dyn Image, image_len: u64, ranges: &[Range<u64>]) -> io::Result<
             let end = (at + PIECE).min(range.end).next_multiple_of(SECTOR).min(image_len);
             piece.resize(usize::try_from(end.saturating_sub(at)).map_err(io::Error::other)?, 0);
             image.read_at(at, &mut piece)?;
-            for (start, sector) in (at..).step_by(SECTOR as usize).zip(piece.chunks(SECTOR as usize)) {
+            for (start, sector) in (at..).step_by(SECTOR_LEN).zip(piece.chunks(SECTOR_LEN)) {
                 let behind = found.last().is_none_or(|last| last.end <= start);
                 if let Some(len) = extent(sector).filter(|len| behind && *len <= image_len - start) {
                     found.push(start..start + len);
@@ -171,6 +175,7 @@ fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "ranges are meant")]
 mod tests {
     use super::*;
 

@@ -56,7 +56,10 @@ fn cut(target: &Range<u64>, before: u64, after: u64, base_len: u64, out: &mut Ve
             // Each neighbour may be right.
             let from = before.saturating_add(start);
             let to = after.saturating_sub(len - end);
-            vec![around(from, from + (end - start), MARGIN), around(to.saturating_sub(end - start), to, MARGIN)]
+            vec![
+                around(from, from + (end - start), MARGIN),
+                around(to.saturating_sub(end - start), to, MARGIN),
+            ]
         } else if pieces == 1 {
             vec![around(before, after, MARGIN)]
         } else {
@@ -64,7 +67,8 @@ fn cut(target: &Range<u64>, before: u64, after: u64, base_len: u64, out: &mut Ve
             let at = |piece: u64| before + (after - before) / pieces * piece;
             let all = around(before, after, MARGIN);
             let near = around(at(piece), at(piece + 1), WIDE_MARGIN);
-            vec![near.start.max(all.start)..near.end.min(all.end)]
+            let part = near.start.max(all.start)..near.end.min(all.end);
+            vec![part]
         };
         let base = base.into_iter().filter(|range| range.start < range.end).collect();
         out.push(Section { target: target.start + start..target.start + end, base });
@@ -72,6 +76,7 @@ fn cut(target: &Range<u64>, before: u64, after: u64, base_len: u64, out: &mut Ve
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "ranges are meant")]
 mod tests {
     use super::*;
 

@@ -105,9 +105,13 @@ mod tests {
     fn numbers_read_back_as_they_were_written() {
         let values = [0, 1, 127, 128, 300, u64::MAX >> 1, u64::MAX];
         let mut bytes = Vec::new();
-        values.iter().for_each(|value| put(&mut bytes, *value));
+        for value in values {
+            put(&mut bytes, value);
+        }
         let signed = [0, 1, -1, 63, -64, 64, i64::MAX, i64::MIN];
-        signed.iter().for_each(|value| put_signed(&mut bytes, *value));
+        for value in signed {
+            put_signed(&mut bytes, value);
+        }
         let mut numbers = Numbers::new(&bytes);
         assert_eq!(numbers.column(values.len()).expect("numbers"), values);
         for value in signed {
@@ -118,7 +122,13 @@ mod tests {
 
     #[test]
     fn numbers_in_another_form_are_refused() {
-        for bytes in [&[0x80, 0][..], &[0xff; 10], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2], &[0x80], &[]] {
+        for bytes in [
+            &[0x80, 0][..],
+            &[0xff; 10],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
+            &[0x80],
+            &[],
+        ] {
             assert!(Numbers::new(bytes).next().is_err(), "{bytes:?}");
         }
         assert!(Numbers::new(&[3, 0, 0]).next_count().is_err());

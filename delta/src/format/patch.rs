@@ -74,8 +74,11 @@ impl Patch {
         at_most("length of the block hashes", most, u64::from(header.hashes) * HASH_LEN)?;
         let needed = header.head_len();
         let groups_len = file_len.checked_sub(needed);
-        let groups_len =
-            groups_len.ok_or(PatchError::Sum { of: "bytes of head and groups", stated: file_len, found: needed })?;
+        let groups_len = groups_len.ok_or(PatchError::Sum {
+            of: "bytes of head and groups",
+            stated: file_len,
+            found: needed,
+        })?;
         let head = usize::try_from(needed).ok().and_then(|needed| bytes.get(..needed));
         let head = head.ok_or(PatchError::Incomplete { needed })?;
         expect_check(head)?;
@@ -198,7 +201,9 @@ impl Patch {
             }
         }
         let mut tree = BlockTree::new();
-        hashes.iter().for_each(|hash| tree.push(*hash));
+        for hash in &hashes {
+            tree.push(*hash);
+        }
         (tree.finish() == self.header.target).then_some(hashes)
     }
 

@@ -71,22 +71,18 @@ impl Apply<'_> {
                 return Err(ExtractError::Cancelled);
             }
             let range = self.way.check.blocks().range(*number);
-            let failure = match self.fill(&range, &mut buffer) {
-                Ok(()) => match self.way.check.verify(*number, std::mem::take(&mut buffer)) {
-                    Ok(block) => {
-                        written += self.write(target, &block)?;
-                        done[usize::try_from(*number).expect("blocks are counted in memory")] = true;
-                        buffer = block.into_buffer();
-                        None
-                    }
-                    Err(_) => {
-                        wrong += 1;
-                        let given_up = self.in_order || wrong >= PATIENCE;
-                        given_up.then(|| "what it makes of the seed is not the image".into())
-                    }
-                },
-                Err(failure) => Some(failure),
-            };
+            let mut failure = self.fill(&range, &mut buffer).err();
+            if failure.is_none() {
+                if let Ok(block) = self.way.check.verify(*number, std::mem::take(&mut buffer)) {
+                    written += self.write(target, &block)?;
+                    done[usize::try_from(*number).expect("blocks are counted in memory")] = true;
+                    buffer = block.into_buffer();
+                } else {
+                    wrong += 1;
+                    let given_up = self.in_order || wrong >= PATIENCE;
+                    failure = given_up.then(|| "what it makes of the seed is not the image".into());
+                }
+            }
             if let Some(failure) = failure {
                 let error: &(dyn std::error::Error + 'static) = &*failure;
                 self.job.observer.notice(&Notice::Unpatched { patch: &self.way.object, error });

@@ -31,7 +31,9 @@ impl Job<'_> {
             for len in lengths(window, patches) {
                 let Some(hashes) = self.hashes(window, len)? else { continue };
                 let mut tree = BlockTree::new();
-                hashes.iter().for_each(|hash| tree.push(*hash));
+                for hash in &hashes {
+                    tree.push(*hash);
+                }
                 let found = tree.finish();
                 let mut right = patches.iter().filter(|patch| (patch.base, patch.base_len) == (found, len));
                 if let Some(patch) = right.next().copied() {

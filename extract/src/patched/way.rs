@@ -125,7 +125,8 @@ impl Way {
         longest: u64,
     ) -> Self {
         let blocks = check.blocks();
-        let missing: Vec<u64> = (0..).zip(kept).filter(|(_, kept)| !**kept).map(|(number, _)| number).collect();
+        let missing: Vec<u64> =
+            (0..).zip(kept).filter(|(_, kept)| !**kept).map(|(number, _)| number).collect();
         let mut totals = Totals { image: patch.target().0, seeds: vec![0; seeds], ..Totals::default() };
         let mut groups: Vec<usize> = Vec::new();
         let mut is_needed = vec![false; patch.groups().len()];
@@ -150,7 +151,8 @@ impl Way {
         totals.kept = totals.image - totals.write;
         let mut way = Self { object, patch, seed, check, missing, groups, totals, front: front.bytes };
         let requests: Vec<_> = way.requests(longest).collect();
-        way.totals.patch = way.front_len() + requests.iter().map(|range| range.end - range.start).sum::<u64>();
+        way.totals.patch =
+            way.front_len() + requests.iter().map(|range| range.end - range.start).sum::<u64>();
         way.totals.download = way.totals.patch;
         way.totals.requests = front.requests + requests.len() as u64;
         way

@@ -44,7 +44,8 @@ impl<B: AsRef<[u8]>> Image for StoredImage<'_, B> {
                 continue;
             };
             let frame = frames.plain(self.index, &location)?;
-            let chunk = frame.get(location.first as usize..).and_then(|rest| rest.get(..placed.entry.len as usize));
+            let chunk =
+                frame.get(location.first as usize..).and_then(|rest| rest.get(..placed.entry.len as usize));
             let chunk = chunk.ok_or_else(|| io::Error::other("a frame is shorter than its index says"))?;
             // The entry may be a chunk that repeats.
             let before = in_memory((part.start - placed.image.start) % u64::from(placed.entry.len));

@@ -141,7 +141,9 @@ impl Maker<'_> {
     }
 
     fn image<'i, B: AsRef<[u8]>>(&'i self, index: &'i Index<B>) -> Result<StoredImage<'i, B>, Refused> {
-        Ok(StoredImage::new(self.backend, index).map_err(MakeError::store("making a decoder")).map_err(Failed::Stop)?)
+        Ok(StoredImage::new(self.backend, index)
+            .map_err(MakeError::store("making a decoder"))
+            .map_err(Failed::Stop)?)
     }
 
     /// Stores the patch of `head` and `groups`, and returns its name.
@@ -202,9 +204,9 @@ fn missing<B: AsRef<[u8]>, T: AsRef<[u8]>>(base: &Index<B>, target: &Index<T>) -
     let held: HashSet<(ShortName, u32)> =
         base.entries().map(|placed| (placed.entry.short, placed.entry.len)).collect();
     let lacking = target.entries().filter(|placed| !held.contains(&(placed.entry.short, placed.entry.len)));
-    let frames = lacking.filter_map(|placed| placed.location).map(|location| {
-        ((location.pack, location.frame.offset), u64::from(location.frame.stored_len))
-    });
+    let frames = lacking
+        .filter_map(|placed| placed.location)
+        .map(|location| ((location.pack, location.frame.offset), u64::from(location.frame.stored_len)));
     frames.collect::<HashMap<_, _>>().values().sum()
 }
 

@@ -95,8 +95,7 @@ impl Bench<'_> {
     }
 
     fn against_peers(&self) -> Outcome<()> {
-        for peer in [self.casync(), self.desync(), self.bita()] {
-            let Some(mut peer) = peer? else { continue };
+        for mut peer in [self.casync(), self.desync()?, self.bita()].into_iter().flatten() {
             let seed = [OsStr::new("--seed"), self.old.as_os_str()];
             let fresh = || self.start_anew();
             let name = peer.name;
@@ -127,7 +126,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn casync(&self) -> Outcome<Option<Peer>> {
+    fn casync(&self) -> Option<Peer> {
         let index = self.scratch.join("new.caibx");
         let store = self.scratch.join("casync.castr");
         let extract = |seed: &[&OsStr]| {
@@ -163,10 +162,15 @@ impl Bench<'_> {
         };
         let mut make = Command::new("desync");
         make.args(["make", "--store"]).arg(&store).arg(&index).arg(self.new);
-        prepare("desync", &mut make, extract(&[]), extract(&[OsStr::new("--seed"), seed_index.as_os_str()]))
+        Ok(prepare(
+            "desync",
+            &mut make,
+            extract(&[]),
+            extract(&[OsStr::new("--seed"), seed_index.as_os_str()]),
+        ))
     }
 
-    fn bita(&self) -> Outcome<Option<Peer>> {
+    fn bita(&self) -> Option<Peer> {
         let archive = self.scratch.join("new.cba");
         let clone = |seed: &[&OsStr]| {
             let mut command = Command::new("bita");
@@ -186,12 +190,13 @@ struct Peer {
     update: Command,
 }
 
-fn prepare(name: &'static str, make: &mut Command, fresh: Command, update: Command) -> Outcome<Option<Peer>> {
+/// The peer, if it is here and can publish.
+fn prepare(name: &'static str, make: &mut Command, fresh: Command, update: Command) -> Option<Peer> {
     match run(make) {
-        Ok(_) => Ok(Some(Peer { name, fresh, update })),
+        Ok(_) => Some(Peer { name, fresh, update }),
         Err(error) => {
             eprintln!("{name} is not here, or does not work: {error}");
-            Ok(None)
+            None
         }
     }
 }

@@ -169,6 +169,16 @@ impl Requests {
         Cut { whole: cut.whole, reached: reached.collect() }
     }
 
+    /// A cut between `cut` and the next flush: the later half of the writes there has taken place, the earlier half
+    /// has not. Whoever counts on the order of writes is wrong.
+    pub fn reorder(&self, cut: &Cut) -> Cut {
+        let writes = self.entries[cut.whole..].iter().take_while(|entry| !entry.is_flush);
+        let lost = writes.clone().count() / 2;
+        let reached = writes.map(|entry| entry.sectors(self.len).collect());
+        let reached = reached.enumerate().map(|(number, all)| if number < lost { Vec::new() } else { all });
+        Cut { whole: cut.whole, reached: reached.collect() }
+    }
+
     /// Makes the file `image` what the disk holds after the cut.
     pub fn restore(&self, cut: &Cut, image: &Path) -> io::Result<()> {
         copy_sparse(&self.files.path().join("base"), image)?;
@@ -260,7 +270,9 @@ mod tests {
         write(&low_file, 2, 0..LEN / 4);
         low_file.sync_all().expect("confirmed");
         let confirmed = log.confirmed().expect("a header");
-        write(&high_file, 3, 0..LEN / 2);
+        // Two parts that are not neighbours, so that they are two requests at least.
+        write(&high_file, 3, 0..LEN / 8);
+        write(&high_file, 3, LEN / 4..LEN * 3 / 8);
         high_file.sync_all().expect("confirmed");
         drop((low_file, high_file, low, high));
         let requests = log.finish().expect("a log");
@@ -270,8 +282,12 @@ mod tests {
         let before = [vec![2; LEN / 4], vec![1; LEN * 3 / 4]].concat();
         assert!(restored(&requests, &cuts[0]) == vec![1; LEN]);
         assert!(restored(&requests, &cuts[1]) == before);
-        let after = [vec![2; LEN / 4], vec![1; LEN / 4], vec![3; LEN / 2]].concat();
-        assert!(restored(&requests, &cuts[2]) == after);
+        let high =
+            |first, second| [vec![first; LEN / 8], vec![1; LEN / 8], vec![second; LEN / 8], vec![1; LEN / 8]];
+        assert!(restored(&requests, &cuts[2]) == [&before[..LEN / 2], &high(3, 3).concat()].concat());
+
+        let reordered = restored(&requests, &requests.reorder(&cuts[1]));
+        assert!(reordered == [&before[..LEN / 2], &high(1, 3).concat()].concat(), "the first part is lost");
 
         let mut numbers = Numbers::from_seed(1);
         let (mut lost, mut torn) = (0, 0);

@@ -34,29 +34,33 @@ impl<'r> Cuts<'r> {
         Self { requests, claimed, seed: Numbers::seed_or(usual_seed), sector, files }
     }
 
-    /// Calls `test` with the disk after each flush, or after `most` of them if there are more, and with `torn`
-    /// disks between that flush and the next.
+    /// Calls `test` with the disk after each flush, or after about `most` of them if there are more, and with disks
+    /// between that flush and the next: one where later writes came first, and `torn` others.
     pub(crate) fn each(&self, most: usize, torn: usize, mut test: impl FnMut(&Crash<'_>)) {
         let mut numbers = Numbers::from_seed(self.seed);
         let flushes = self.requests.flushes();
         let last = flushes.len() - 1;
+        let claimed = flushes.iter().position(|flush| flush.whole == self.claimed);
+        let claimed = claimed.expect("success is claimed after a flush");
         let mut left = most;
         for (number, flush) in flushes.iter().enumerate() {
             let is_chosen = numbers.below((last - number) as u64 + 1) < left as u64;
-            // The state that success was claimed for is tried in any case.
-            if !is_chosen && flush.whole != self.claimed {
+            // What happens just before success is claimed is tried in any case.
+            if !is_chosen && !(number..number + 4).contains(&claimed) {
                 continue;
             }
             left = left.saturating_sub(1);
-            self.test(flush, format!("after flush {number} of {last}"), &mut test);
+            let between = format!("between flush {number} of {last} and the next");
+            self.test(flush, &format!("after flush {number} of {last}"), &mut test);
+            self.test(&self.requests.reorder(flush), &format!("in the wrong order {between}"), &mut test);
             for tear in 0..torn {
                 let cut = self.requests.tear(flush, self.sector, &mut numbers);
-                self.test(&cut, format!("{tear} between flush {number} of {last} and the next"), &mut test);
+                self.test(&cut, &format!("{tear} {between}"), &mut test);
             }
         }
     }
 
-    fn test(&self, cut: &Cut, name: String, test: &mut impl FnMut(&Crash<'_>)) {
+    fn test(&self, cut: &Cut, name: &str, test: &mut impl FnMut(&Crash<'_>)) {
         let disk: PathBuf = self.files.path().join("disk");
         self.requests.restore(cut, &disk).expect("the log can be read");
         let name = format!("cut {name}, CHUNK_TEST_SEED={}", self.seed);

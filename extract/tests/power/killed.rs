@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use chunk_extract::Existing;
 use chunk_testing::Numbers;
 
-use crate::store::{BLOCK, Made, SAVED, Store, To, extract};
+use crate::store::{BLOCK, SAVED, Store, To, extract};
 
 /// Bytes of the image.
 const LEN: usize = (10 << 20) + 777;

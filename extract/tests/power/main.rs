@@ -6,6 +6,10 @@
 //! `CHUNK_TEST_SEED` replaces it.
 
 #![expect(clippy::disallowed_methods, reason = "images and damage are plain files, written once")]
+#![expect(
+    clippy::print_stdout,
+    reason = "what a cut or kill costs, for whoever runs a test with --nocapture"
+)]
 
 mod bad_sectors;
 mod cuts;

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chunk_extract::{
     Destination, Existing, ExtractError, Job, Limits, Options, Report, Silent, State, Verify, Version,
+    index_lists,
 };
 use chunk_fetch::{DirectorySource, FetchError, Source};
-use chunk_index::{Annotations, Index};
+use chunk_index::{Annotations, Index, LeafList};
 use chunk_publisher::{Publisher, Wish};
 use chunk_store::Directory;
 use tempfile::TempDir;
@@ -52,6 +53,16 @@ impl Store {
     /// The published image.
     pub(crate) fn image(&self) -> &[u8] {
         &self.image
+    }
+
+    /// The bytes of its index.
+    pub(crate) fn index(&self) -> Vec<u8> {
+        index(self.path())
+    }
+
+    /// What its index says of chunks.
+    pub(crate) fn lists(&self) -> Vec<LeafList> {
+        index_lists(&self.index()).expect("a whole index")
     }
 
     /// Makes the image at `to`.

@@ -58,8 +58,10 @@ fn a_plan_is_what_is_then_done_and_changes_nothing() {
             "kept_bytes",
             "zero_bytes",
             "repeated_bytes",
+            "patched_bytes",
             "missing_bytes",
             "download_bytes",
+            "patch_bytes",
             "gap_bytes",
             "requests",
             "index_bytes",
@@ -72,7 +74,8 @@ fn a_plan_is_what_is_then_done_and_changes_nothing() {
         assert!(number(&done, "write_bytes") <= number(&plan, "write_bytes"));
         assert_eq!(number(&done, "late_bytes"), 0);
         // Ten bytes overwritten and a kilobyte inserted.
-        assert!((1..300_000).contains(&number(&done, "missing_bytes")), "{done}");
+        let new_bytes = number(&done, "missing_bytes") + number(&done, "patched_bytes");
+        assert!((1..300_000).contains(&new_bytes), "{done}");
     }
     assert!(sandbox.read("old") == new && sandbox.read("fresh") == new);
 }
@@ -93,6 +96,8 @@ fn the_report_names_what_machines_ask_for() {
         "memory_bytes",
         "missing_bytes",
         "outcome",
+        "patch_bytes",
+        "patched_bytes",
         "peak_memory_bytes",
         "received_bytes",
         "repeated_bytes",
@@ -111,7 +116,8 @@ fn the_report_names_what_machines_ask_for() {
     assert_eq!(number(&answer, "image_bytes"), new.len() as u64);
     assert_eq!(string(&answer["seeds"][0], "seed"), "old");
     let parts =
-        ["kept_bytes", "zero_bytes", "repeated_bytes", "missing_bytes"].map(|key| number(&answer, key));
+        ["kept_bytes", "zero_bytes", "repeated_bytes", "patched_bytes", "missing_bytes"]
+            .map(|key| number(&answer, key));
     let copied = number(&answer["seeds"][0], "bytes");
     assert_eq!(parts.iter().sum::<u64>() + copied, new.len() as u64, "{answer}");
     for phase in ["check", "scan", "plan", "write", "settle"] {

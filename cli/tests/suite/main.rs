@@ -26,6 +26,7 @@ mod memory;
 mod naming;
 mod network;
 mod oracle;
+mod patch;
 mod readme;
 mod sandbox;
 mod servers;

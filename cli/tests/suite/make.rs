@@ -40,6 +40,7 @@ fn the_answer_in_json_counts_what_was_published() {
         "new_chunks",
         "outcome",
         "packs",
+        "patches",
         "release",
         "seconds",
         "sha256",

@@ -106,7 +106,17 @@ fn a_whole_store_is_counted_and_called_whole() {
     let answer = sandbox.chunk("verify --json").succeeds().json();
     assert_eq!(
         keys(&answer),
-        ["chunks", "damaged_packs", "damaged_versions", "ok", "pack_bytes", "packs", "versions"]
+        [
+            "chunks",
+            "damaged_packs",
+            "damaged_patches",
+            "damaged_versions",
+            "ok",
+            "pack_bytes",
+            "packs",
+            "patches",
+            "versions"
+        ]
     );
     let files = packs.map(|pack| sandbox.read(format!("store/{pack}")));
     let chunks: usize =

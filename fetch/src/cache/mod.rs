@@ -13,7 +13,7 @@ use cover::{Part, cover};
 use shelf::Shelf;
 
 /// The objects that never change: their names are hashes. Only these are kept.
-const UNCHANGING: &str = "packs/";
+const UNCHANGING: [&str; 2] = ["packs/", "patches/"];
 
 /// A source that keeps what it reads in a directory, and reads what is kept there from there.
 ///
@@ -84,9 +84,13 @@ impl<S: Source> CachedSource<S> {
     }
 }
 
+fn is_unchanging(object: &str) -> bool {
+    UNCHANGING.iter().any(|directory| object.starts_with(directory))
+}
+
 impl<S: Source> Source for CachedSource<S> {
     fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
-        if !object.starts_with(UNCHANGING) {
+        if !is_unchanging(object) {
             return self.source.read(object, range, buffer);
         }
         buffer.clear();
@@ -113,7 +117,7 @@ impl<S: Source> Source for CachedSource<S> {
             self.shelf.remove(object, piece);
         }
         self.source.read_again(object, range.clone(), doubt, buffer)?;
-        if object.starts_with(UNCHANGING) {
+        if is_unchanging(object) {
             self.keep(object, range.start, buffer);
         }
         Ok(())

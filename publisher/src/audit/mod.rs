@@ -176,13 +176,16 @@ impl Audit {
                 Ok(index) => {
                     self.versions += u64::from(ids.insert(index.id()));
                     lines.learn(&version, &index);
-                    images.learn(&version, &index);
                     if !index.locator().patches().is_empty() {
                         patched.push(version.clone());
                     }
                     let before = watch.done;
                     let advance = |done| watch.reach(before + done);
                     let damage = image::check(&index, backend, packs, &mut known, advance)?;
+                    if damage.is_none() {
+                        // What a damaged image is made into says nothing of a patch.
+                        images.learn(&version, &index);
+                    }
                     misnamed(&version, &index).or(damage)
                 }
                 Err(damage) => {

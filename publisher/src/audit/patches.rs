@@ -17,7 +17,7 @@ const PATCH_LIMIT: u64 = 1 << 40;
 /// Longest script that is read.
 const SCRIPT_LIMIT: u32 = 1 << 24;
 
-/// Where the images lie that patches start from: each in some version.
+/// Where whole images lie that patches start from: each in some version.
 #[derive(Debug, Default)]
 pub(super) struct Images(HashMap<Digest, Version>);
 
@@ -52,7 +52,6 @@ impl Images {
         {
             return Some(PatchDamage::Other);
         }
-        // A base that is damaged is told as a version's damage.
         let base = read_index(backend, self.0.get(&patch.base)?).ok()?;
         let Some(hashes) = head.blocks(&hashes(&base)) else { return Some(PatchDamage::Blocks) };
         rebuild(backend, &head, &bytes, &base, &hashes)

@@ -1,0 +1,55 @@
+//! `chunk patch`, and what the other verbs make of patches.
+
+use serde_json::json;
+
+use crate::image;
+use crate::sandbox::{Sandbox, number, string};
+
+/// A store with two versions and no patch between them.
+fn store() -> (Sandbox, Vec<u8>) {
+    let sandbox = Sandbox::new();
+    let old = image::disk(3);
+    let new = image::next_version(&old);
+    sandbox.write("old", &old);
+    sandbox.write("new", &new);
+    sandbox.chunk("make --name a.img old").succeeds();
+    sandbox.chunk("make --name a.img --no-patch new").succeeds();
+    (sandbox, new)
+}
+
+#[test]
+fn a_patch_that_is_added_later_is_listed_verified_and_used() {
+    let (sandbox, new) = store();
+    let before = sandbox.chunk("info --json store/a.img.cidx").succeeds().json();
+    assert_eq!(before["patches"], json!([]));
+    let made = sandbox.chunk("patch --json store/a.img@1.cidx store/a.img.cidx").succeeds().json();
+    assert_eq!(string(&made, "base"), "1");
+    let after = sandbox.chunk("info --json store/a.img@2.cidx").succeeds().json();
+    assert_eq!(after["id"], before["id"]);
+    assert_eq!(after["patches"][0]["patch"], made["patch"]);
+    assert_eq!(number(&sandbox.chunk("verify --json").succeeds().json(), "patches"), 1);
+    let done = sandbox.chunk("extract --json --seed old store/a.img.cidx out").succeeds().json();
+    assert_eq!(number(&done, "download_bytes"), number(&made, "patch_bytes"));
+    assert!(sandbox.read("out") == new);
+    let frames = sandbox.chunk("plan --json --no-patch --seed old store/a.img.cidx out2").succeeds().json();
+    assert!(number(&frames, "download_bytes") > number(&done, "download_bytes"), "{frames}");
+}
+
+#[test]
+fn make_patches_from_the_release_before_and_from_those_named() {
+    let (sandbox, new) = store();
+    let third = image::next_version(&new);
+    sandbox.write("third", &third);
+    let made = sandbox.chunk("make --json --name a.img --patch-from @1 third").succeeds().json();
+    let bases: Vec<_> = made["patches"].as_array().expect("a list").iter().map(|made| string(made, "base")).collect();
+    assert_eq!(bases, ["1", "2"]);
+}
+
+#[test]
+fn versions_of_two_stores_have_no_patch() {
+    let (sandbox, _) = store();
+    sandbox.chunk("make --store other --name b.img old").succeeds();
+    sandbox.chunk("patch other/b.img.cidx store/a.img.cidx").fails(2).says("is not in the store");
+    sandbox.chunk("make --name c.img --patch-from other/b.img.cidx new").fails(2);
+    sandbox.chunk("patch store/a.img@9.cidx store/a.img.cidx").fails(7);
+}

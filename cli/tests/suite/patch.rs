@@ -41,7 +41,8 @@ fn make_patches_from_the_release_before_and_from_those_named() {
     let third = image::next_version(&new);
     sandbox.write("third", &third);
     let made = sandbox.chunk("make --json --name a.img --patch-from @1 third").succeeds().json();
-    let bases: Vec<_> = made["patches"].as_array().expect("a list").iter().map(|made| string(made, "base")).collect();
+    let bases: Vec<_> =
+        made["patches"].as_array().expect("a list").iter().map(|made| string(made, "base")).collect();
     assert_eq!(bases, ["1", "2"]);
 }
 

@@ -125,12 +125,13 @@ fn a_whole_store_is_counted_and_called_whole() {
         answer,
         json!({
             "ok": true, "packs": 3, "pack_bytes": files.iter().map(Vec::len).sum::<usize>(),
-            "chunks": chunks, "versions": 3, "damaged_packs": [], "damaged_versions": [],
+            "chunks": chunks, "versions": 3, "patches": 1,
+            "damaged_packs": [], "damaged_versions": [], "damaged_patches": [],
         })
     );
     let run = sandbox.chunk("verify store").succeeds();
     assert!(run.text().starts_with("whole: 3 versions, 3 packs, "), "{run}");
-    assert!(run.text().ends_with(&format!(", {chunks} chunks\n")), "{run}");
+    assert!(run.text().ends_with(&format!(", {chunks} chunks, 1 patch\n")), "{run}");
 }
 
 #[test]

@@ -101,7 +101,9 @@ pub(crate) fn find(what: &Path) -> Result<PathBuf, Failure> {
         by_id(parent(what), name, id)
     });
     by_id.transpose()?.flatten().ok_or_else(|| {
-        Failure::new(Exit::Missing, format!("there is no index {}", what.display()))
+        // What looks like a URL may hold a password.
+        let shown = if text.contains(":/") { "of that name".to_owned() } else { what.display().to_string() };
+        Failure::new(Exit::Missing, format!("there is no index {shown}"))
             .hint("`chunk list DIR` shows the versions of a store")
     })
 }

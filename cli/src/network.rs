@@ -24,10 +24,10 @@ pub(crate) struct Network {
     /// Ask mirrors in the order given, not the fastest first
     #[arg(long)]
     ordered: bool,
-    /// Header for all requests
+    /// Header for requests to the host of the index
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
-    /// File with a token that servers want; ~/.netrc and URLs may have users and passwords
+    /// File with a token that the host of the index wants; ~/.netrc and URLs may have users and passwords
     #[arg(long, value_name = "FILE")]
     bearer_file: Option<PathBuf>,
     /// Certificates of authorities to trust instead of the web's
@@ -89,13 +89,17 @@ impl Network {
     /// The store that the index at `url` lies in, and the index's name in it.
     pub(crate) fn beside(&self, url: &str, stop: Arc<AtomicBool>) -> Result<(Store, String), Failure> {
         let (mirror, name) = Mirror::beside(url).map_err(usage)?;
-        let mut mirrors = vec![self.equip(mirror)?];
+        let host = mirror.host().to_owned();
+        let mut mirrors = vec![self.equip(mirror, true)?];
         for store in &self.store {
             if !is_url(store) {
-                return Err(Failure::new(Exit::Usage, format!("{store} is no URL"))
+                // Not repeated here: it may be a URL of another kind, with a password.
+                return Err(Failure::new(Exit::Usage, "a --store is neither an http nor an https URL")
                     .hint("a store in a directory goes with an index in a file"));
             }
-            mirrors.push(self.equip(Mirror::new(store).map_err(usage)?)?);
+            let mirror = Mirror::new(store).map_err(usage)?;
+            let is_same = mirror.host() == host;
+            mirrors.push(self.equip(mirror, is_same)?);
         }
         Ok((self.http(mirrors, stop)?, name))
     }
@@ -112,8 +116,14 @@ impl Network {
                 Ok(Store { source, connections: LOCAL_READS })
             }
             (urls, []) => {
-                let mirrors = urls.iter().map(|url| self.equip(Mirror::new(url).map_err(usage)?));
-                let mirrors = mirrors.collect::<Result<_, Failure>>()?;
+                let mirrors = urls.iter().map(|url| Mirror::new(url).map_err(usage));
+                let mirrors = mirrors.collect::<Result<Vec<_>, Failure>>()?;
+                let host = mirrors.first().map(|mirror| mirror.host().to_owned());
+                let equip = |mirror: Mirror| {
+                    let is_first = Some(mirror.host()) == host.as_deref();
+                    self.equip(mirror, is_first)
+                };
+                let mirrors = mirrors.into_iter().map(equip).collect::<Result<_, Failure>>()?;
                 self.http(mirrors, stop)
             }
             _ => {
@@ -123,8 +133,12 @@ impl Network {
         }
     }
 
-    /// Gives a mirror what its server wants of us.
-    fn equip(&self, mut mirror: Mirror) -> Result<Mirror, Failure> {
+    /// Gives a mirror what its server wants of us. Headers and the token are for the host of the index alone, or
+    /// for that of the first mirror.
+    fn equip(&self, mut mirror: Mirror, is_trusted: bool) -> Result<Mirror, Failure> {
+        if !is_trusted {
+            return with_netrc(mirror);
+        }
         for header in &self.header {
             let (name, value) = header.split_once(':').ok_or_else(|| {
                 Failure::new(Exit::Usage, "a header has no colon").hint("--header 'NAME: VALUE'")
@@ -135,13 +149,7 @@ impl Network {
             let token = fs::read_to_string(file).map_err(|error| unreadable(file, error))?;
             return mirror.credentials(Credentials::Bearer(token.trim().to_owned())).map_err(usage);
         }
-        if mirror.has_credentials() {
-            return Ok(mirror);
-        }
-        match netrc().and_then(|netrc| netrc.find(mirror.host())) {
-            Some(credentials) => mirror.credentials(credentials).map_err(usage),
-            None => Ok(mirror),
-        }
+        with_netrc(mirror)
     }
 
     fn http(&self, mirrors: Vec<Mirror>, stop: Arc<AtomicBool>) -> Result<Store, Failure> {
@@ -173,6 +181,17 @@ impl Network {
             ),
         };
         Ok(Store { source, connections: usize::from(self.connections) })
+    }
+}
+
+/// With what ~/.netrc has for the mirror's host, unless its URL has something.
+fn with_netrc(mirror: Mirror) -> Result<Mirror, Failure> {
+    if mirror.has_credentials() {
+        return Ok(mirror);
+    }
+    match netrc().and_then(|netrc| netrc.find(mirror.host())) {
+        Some(credentials) => mirror.credentials(credentials).map_err(usage),
+        None => Ok(mirror),
     }
 }
 

@@ -118,7 +118,7 @@ pub(crate) fn proxy(proxy: &Proxy, output: &Output) -> Result<(), Failure> {
     let mut parts = Vec::new();
     for (number, seed) in proxy.seed.iter().enumerate() {
         let index = proxy.seed_index.get(number).map(PathBuf::as_path);
-        parts.push(seeds::open(seed, index, state.as_ref())?);
+        parts.push(seeds::open(seed, index, state.as_ref(), watch.stop())?);
     }
     let job = Job {
         source,
@@ -160,16 +160,17 @@ fn listen(
 }
 
 fn tell(entry: &Entry, json: bool) {
-    let Entry { peer, method, path, range, agent, status, bytes } = entry;
+    let Entry { time: _, peer, method, path, range, agent, status, bytes } = entry;
+    let time = entry.time_text();
     let line = if json {
         json!({
-            "peer": peer.to_string(), "method": method, "path": path, "range": range, "agent": agent,
-            "status": status, "bytes": bytes,
+            "time": time, "peer": peer.to_string(), "method": method, "path": path, "range": range,
+            "agent": agent, "status": status, "bytes": bytes,
         })
         .to_string()
     } else {
         let range = range.as_deref().unwrap_or("-");
-        visible(&format!("{peer} {method} {path} {range} {status} {bytes}"))
+        visible(&format!("{time} {peer} {method} {path} {range} {status} {bytes}"))
     };
     // A log that nobody takes does not stop the server.
     let _ = writeln!(io::stderr(), "{line}");

@@ -107,6 +107,15 @@ pub enum IndexError {
     Decode(DecodeError),
     /// Its parts contradict each other about the blocks of the image.
     Blocks,
+    /// The file cannot be read.
+    Io(io::Error),
+    /// The index, or the image it describes, is too large for this program.
+    TooLarge {
+        /// Bytes of the index; 0 if it is not the index.
+        file_len: u64,
+        /// Bytes of the image.
+        image_len: u64,
+    },
     /// The object has another length than its head states.
     Length {
         /// What the head states.
@@ -119,7 +128,13 @@ pub enum IndexError {
 impl fmt::Display for IndexError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fetch(_) => f.write_str("the index cannot be read"),
+            Self::Fetch(_) | Self::Io(_) => f.write_str("the index cannot be read"),
+            Self::TooLarge { file_len, image_len } => {
+                write!(
+                    f,
+                    "an index of {file_len} bytes for an image of {image_len} bytes is too large to be worked on"
+                )
+            }
             Self::Head(_) | Self::Decode(_) => f.write_str("the index is malformed"),
             Self::Blocks => f.write_str("the index contradicts itself"),
             Self::Length { stated, found } => {
@@ -133,6 +148,7 @@ impl std::error::Error for IndexError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Fetch(cause) => Some(cause),
+            Self::Io(cause) => Some(cause),
             Self::Head(cause) => Some(cause),
             Self::Decode(cause) => Some(cause),
             _ => None,

@@ -210,6 +210,11 @@ pub enum Notice<'a> {
         /// Why.
         error: &'a (dyn std::error::Error + 'static),
     },
+    /// What was installed could not be remembered.
+    Forgotten {
+        /// Why.
+        error: &'a std::io::Error,
+    },
     /// What is about to be done.
     Planned(&'a Totals),
 }

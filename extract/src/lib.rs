@@ -37,7 +37,7 @@ pub use job::{
 pub use need::{Have, Need, Traffic};
 pub use plan::{Limits, Totals};
 pub use reader::Reader;
-pub use recipe::{Fetched, index_lists};
+pub use recipe::{Fetched, index_lists, index_lists_at};
 pub use seed::{Directory, Identity, Seed, StoreSeed, Window};
 pub use state::State;
 pub use target::{Destination, Existing, Refusal, TargetError};

@@ -4,7 +4,11 @@
 //! maps, which say where chunks lie, may be missing for leaves whose chunks the device holds.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -17,6 +21,10 @@ use crate::error::IndexError;
 
 /// Bytes of an index asked for first: enough for most heads.
 const FRONT: u64 = 1 << 14;
+/// Largest index that is fetched in parts: that of an image of some TiB. Its length is the server's own claim.
+const LARGEST_INDEX: u64 = 1 << 32;
+/// Most blocks of an image: what is known of each is held in memory.
+const MOST_BLOCKS: u64 = 1 << 23;
 /// Largest head that is fetched: that of an image of 2^48 bytes has less.
 const LARGEST_HEAD: u64 = 1 << 28;
 /// Gap between two parts of an index that is fetched rather than asked around.
@@ -35,6 +43,37 @@ pub(crate) struct Recipe {
     leaves: Vec<Leaf>,
     hashes: Vec<BlockHash>,
     fetched: Fetched,
+}
+
+/// The lists of the index at `path`, as [`index_lists`] tells them. Reads no more than the file's head says it has,
+/// and waits for nobody.
+pub fn index_lists_at(path: &Path) -> Result<Vec<LeafList>, IndexError> {
+    let read = || -> io::Result<Vec<u8>> {
+        let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).expect("a flag fits");
+        let file = File::options().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        let mut front = Vec::new();
+        (&file).take(FRONT).read_to_end(&mut front)?;
+        let stated =
+            preamble_len(&front).filter(|stated| *stated == metadata.len() && *stated <= LARGEST_INDEX);
+        if stated.is_none() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not an index"));
+        }
+        (&file).read_to_end(&mut front)?;
+        Ok(front)
+    };
+    index_lists(&read().map_err(IndexError::Io)?)
+}
+
+/// The length of the whole file that the front of an index states.
+fn preamble_len(front: &[u8]) -> Option<u64> {
+    match Head::decode(front) {
+        Ok(head) => Some(head.file_len()),
+        Err(_) => front.get(32..40)?.try_into().ok().map(u64::from_le_bytes),
+    }
 }
 
 /// The lists of an index, for a seed. Its maps may be missing, as in what a device remembers.
@@ -69,11 +108,12 @@ struct Leaf {
 
 impl Recipe {
     /// The recipe that a whole index is.
-    pub(crate) fn whole(index: Index<Vec<u8>>) -> Self {
+    pub(crate) fn whole(index: Index<Vec<u8>>) -> Result<Self, IndexError> {
+        expect_size(index.head(), 0)?;
         let leaves = index.leaves().map(|node| Leaf { node, has_map: true }).collect();
         let hashes = index.block_hashes().collect();
         let head = index.head().clone();
-        Self { head, file: index.into_bytes(), leaves, hashes, fetched: Fetched::default() }
+        Ok(Self { head, file: index.into_bytes(), leaves, hashes, fetched: Fetched::default() })
     }
 
     /// Fetches the recipe that starts with `front`, but for the lists among `known` and their maps.
@@ -285,7 +325,10 @@ impl Front {
         let mut fetched = Fetched { bytes: bytes.len() as u64, requests: 1 };
         loop {
             match Head::decode(&bytes) {
-                Ok(head) if head.file_len() == len => return Ok(Self { head, bytes, fetched }),
+                Ok(head) if head.file_len() == len => {
+                    expect_size(&head, len)?;
+                    return Ok(Self { head, bytes, fetched });
+                }
                 Ok(head) => return Err(IndexError::Length { stated: head.file_len(), found: len }),
                 Err(HeadError::Incomplete { needed })
                     if needed <= len.min(LARGEST_HEAD) && (bytes.len() as u64) < needed =>
@@ -307,6 +350,16 @@ impl Front {
     pub(crate) fn fetched(&self) -> Fetched {
         self.fetched
     }
+}
+
+/// Refuses an index or an image that is too large to be worked on, before memory is asked for.
+fn expect_size(head: &Head, file_len: u64) -> Result<(), IndexError> {
+    let image_len = head.record().image_len();
+    let is_here = usize::try_from(file_len).is_ok_and(|len| Vec::<u8>::new().try_reserve_exact(len).is_ok());
+    if file_len > LARGEST_INDEX || Blocks::of_len(image_len).count() > MOST_BLOCKS || !is_here {
+        return Err(IndexError::TooLarge { file_len, image_len });
+    }
+    Ok(())
 }
 
 /// Parts of an index file, fetched together where they lie together.

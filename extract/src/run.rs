@@ -109,7 +109,10 @@ impl Job<'_> {
             // An earlier run may have been cut short between the image and this.
             && (!nothing_to_do || state.lists(path).is_none())
         {
-            state.remember(path, &prepared.recipe).map_err(ExtractError::State)?;
+            // The image is there all the same.
+            if let Err(error) = state.remember(path, &prepared.recipe) {
+                self.observer.notice(&Notice::Forgotten { error: &error });
+            }
         }
         prepared.phases.settle = started.elapsed();
         Ok(self.report(&prepared, done.written, done.late))
@@ -136,6 +139,7 @@ impl Job<'_> {
             Destination::Stream(_) => Ok((None, false)),
             Destination::Path { path, existing } => {
                 let (path, existing) = (path.clone(), *existing);
+                expect_target(&path)?;
                 let part = part_of(&path);
                 let held = match existing {
                     Existing::Replace if !is_device(&path) => &part,
@@ -181,7 +185,7 @@ impl Job<'_> {
     pub(crate) fn open_index(&mut self) -> Result<OpenIndex, ExtractError> {
         let taken = std::mem::replace(&mut self.version, Version::Object(String::new()));
         let index = match taken {
-            Version::Index(index) => OpenIndex::Whole(Box::new(Recipe::whole(index))),
+            Version::Index(index) => OpenIndex::Whole(Box::new(Recipe::whole(index)?)),
             Version::Object(object) => {
                 OpenIndex::Front(Box::new(Front::fetch(self.source, &object)?), object)
             }
@@ -242,6 +246,9 @@ impl Job<'_> {
     /// A file that is replaced is a seed for what replaces it.
     fn add_replaced(&mut self) {
         let Destination::Path { path, existing: Existing::Replace } = &self.destination else { return };
+        if self.options.ignore_target {
+            return;
+        }
         let Ok(window) = Window::open(path, None) else { return };
         if window.is_regular() {
             let remembered = self.state.as_ref().and_then(|state| state.lists(path));
@@ -437,6 +444,19 @@ impl Prepared {
             late: 0,
             memory: 0,
             phases,
+        }
+    }
+}
+
+/// Refuses what can be no target, existing or to be made.
+fn expect_target(path: &Path) -> Result<(), ExtractError> {
+    let refused = |refusal| Err(TargetError::Refused(path.to_owned(), refusal).into());
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() || is_device(path) => Ok(()),
+        Ok(_) => refused(Refusal::Kind),
+        Err(_) => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            if parent.unwrap_or(Path::new(".")).is_dir() { Ok(()) } else { refused(Refusal::Parent) }
         }
     }
 }

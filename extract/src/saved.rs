@@ -83,8 +83,9 @@ impl Saved {
     /// Keeps the old bytes of `own` for block `reader`.
     pub(crate) fn put(&self, reader: u64, own: Range<u64>, bytes: Vec<u8>) -> io::Result<()> {
         let mut inner = self.inner();
-        if let Some(journal) = &mut inner.journal {
-            journal.append(&bytes)?;
+        // Without a journal a power cut costs a download; a full disk must not cost the update.
+        if inner.journal.as_mut().is_some_and(|journal| journal.append(&bytes).is_err()) {
+            inner.journal = None;
         }
         inner.for_block.entry(reader).or_default().push((own, bytes));
         Ok(())
@@ -105,7 +106,11 @@ impl Saved {
 
     /// Makes everything saved so far durable, if there is a journal.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.inner().journal.as_mut().map_or(Ok(()), Journal::sync)
+        let mut inner = self.inner();
+        if inner.journal.as_mut().is_some_and(|journal| journal.sync().is_err()) {
+            inner.journal = None;
+        }
+        Ok(())
     }
 
     /// Forgets what this run has put into the journal, unless it is still needed. All blocks written so far are

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use chunk_chunker::Name;
 use chunk_index::LeafList;
 
-use crate::recipe::{Recipe, index_lists};
+use crate::recipe::{Recipe, index_lists_at};
 use crate::target::open_private;
 
 /// Characters of a path that are kept in the name of its file, of up to 4 bytes each.
@@ -31,8 +31,7 @@ impl State {
 
     /// The chunks of what was last installed at `target`; none if nothing is known.
     pub fn lists(&self, target: &Path) -> Option<Vec<LeafList>> {
-        let bytes = fs::read(self.file(target)?).ok()?;
-        index_lists(&bytes).ok()
+        index_lists_at(&self.file(target)?).ok()
     }
 
     /// Forgets what is at `target`, before it changes.

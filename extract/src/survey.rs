@@ -172,7 +172,7 @@ impl Job<'_> {
     fn take_seeds(&mut self) -> Vec<SeedPart> {
         let mut parts = std::mem::take(&mut self.seeds);
         let journal = match (&self.state, self.path()) {
-            (Some(state), Some(path)) => state.journal(&path),
+            (Some(state), Some(path)) if !self.options.ignore_target => state.journal(&path),
             _ => None,
         };
         if let Some(window) = journal.and_then(|journal| Window::open(&journal, None).ok()) {

@@ -19,9 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use chunk_extract::{
-    Destination, Existing, Job, Limits, Observer, Options, Report, State, Version as Wanted, Window,
-};
+use chunk_extract::{Destination, Existing, Job, Limits, Options, Report, State, Version as Wanted, Window};
 use chunk_fetch::DirectorySource;
 use chunk_store::line::Version;
 use serde_json::json;
@@ -72,7 +70,8 @@ pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {
 }
 
 pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
-    if pull.what.network.cache.is_none() {
+    let is_far = pull.what.index.to_str().is_some_and(is_url);
+    if is_far && pull.what.network.cache.is_none() {
         return Err(Failure::new(Exit::Usage, "there is nowhere to keep what is fetched")
             .hint("--cache DIR names a place"));
     }
@@ -135,7 +134,7 @@ impl Task {
         self,
         what: &What,
         options: Options,
-        observer: &dyn Observer,
+        observer: &Watch,
         verb: fn(Job<'_>) -> Result<Report, chunk_extract::ExtractError>,
     ) -> Result<Report, Failure> {
         let state = what.state.as_deref().map(State::open).transpose();
@@ -151,7 +150,7 @@ impl Task {
             let index = what.seed_index.get(number).map(PathBuf::as_path);
             // Who names a file as seed and as target wants it updated.
             in_place |= !what.force && !is_stream && is_same(Path::new(seed), &path);
-            parts.push(seeds::open(seed, index, state.as_ref())?);
+            parts.push(seeds::open(seed, index, state.as_ref(), observer.stop())?);
         }
         let spare = what.seed_index.get(what.seed.len());
         let own_lists = spare.map(|index| seeds::lists(index)).transpose()?;

@@ -4,22 +4,32 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use chunk_extract::{Directory, Seed, SeedPart, State, StoreSeed, Window, index_lists};
+use chunk_extract::{Directory, Seed, SeedPart, State, StoreSeed, Window, index_lists_at};
 use chunk_fetch::DirectorySource;
 use chunk_index::LeafList;
 
 use crate::exit::{Exit, Failure};
 use crate::locate::{self, In};
 use crate::size::Size;
+use crate::stdin::Stdin;
 
 /// What stands for stdin on the command line.
 const STDIN: &str = "-";
 
 /// Opens the seed typed as `text`, whose chunks `index` tells if it is given.
-pub(crate) fn open(text: &str, index: Option<&Path>, state: Option<&State>) -> Result<SeedPart, Failure> {
+pub(crate) fn open(
+    text: &str,
+    index: Option<&Path>,
+    state: Option<&State>,
+    stop: Arc<AtomicBool>,
+) -> Result<SeedPart, Failure> {
     if text == STDIN {
-        let seed = spool().map_err(|error| fails(Path::new("standard input"), error))?;
+        let seed = spool(stop).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => Failure::new(Exit::Interrupted, "interrupted"),
+            _ => fails(Path::new("standard input"), error),
+        })?;
         return Ok(SeedPart { seed, lists: index.map(lists).transpose()? });
     }
     let (path, part) = split(text)?;
@@ -44,26 +54,24 @@ pub(crate) fn open(text: &str, index: Option<&Path>, state: Option<&State>) -> R
 }
 
 /// The chunks that an index tells.
-pub(super) fn lists(index: &Path) -> Result<Vec<LeafList>, Failure> {
-    let bytes = std::fs::read(index).map_err(|error| fails(index, error))?;
-    index_lists(&bytes).map_err(|error| Failure::new(Exit::Index, In { path: index.to_owned(), error }))
+pub(crate) fn lists(index: &Path) -> Result<Vec<LeafList>, Failure> {
+    index_lists_at(index).map_err(|error| Failure::new(Exit::Index, In { path: index.to_owned(), error }))
 }
 
 /// The chunks that an index beside the seed tells, if there is one that can be read.
 fn beside(seed: &Path) -> Option<Vec<LeafList>> {
     let mut name = seed.file_name()?.to_owned();
     name.push(".cidx");
-    let path = seed.with_file_name(name);
-    if !path.is_file() {
-        return None;
-    }
-    index_lists(&std::fs::read(path).ok()?).ok()
+    index_lists_at(&seed.with_file_name(name)).ok()
 }
 
 /// Stdin in a file without a name: chunks are taken from a seed in any order.
-fn spool() -> io::Result<Seed> {
+fn spool(stop: Arc<AtomicBool>) -> io::Result<Seed> {
     let mut file = tempfile::tempfile()?;
-    io::copy(&mut io::stdin().lock(), &mut file)?;
+    io::copy(&mut Stdin::open(Arc::clone(&stop))?, &mut file)?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
     Ok(Seed::window("standard input".to_owned(), Window::of(Arc::new(file), None)?))
 }
 

@@ -4,6 +4,7 @@ use std::env;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chunk_extract::{Notice, Observer, Progress};
+use rustix::fs::OFlags;
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -56,8 +58,7 @@ impl Watch {
         } else {
             Bar::Hidden
         };
-        let events =
-            events_fd.map(|fd| File::options().append(true).open(format!("/dev/fd/{fd}"))).transpose()?;
+        let events = events_fd.map(|fd| open_events(fd)).transpose()?;
         Ok(Self {
             bar,
             warns: output.warns(),
@@ -77,8 +78,8 @@ impl Watch {
     pub(super) fn event(&self, event: &Value) {
         let Some(events) = &self.events else { return };
         if let Ok(mut events) = events.lock() {
-            // A reader that has gone does not stop an update.
-            let _ = writeln!(events, "{event}");
+            // A reader that has gone, or does not read, does not stop an update. A line goes out whole or not at all.
+            let _ = events.write(format!("{event}\n").as_bytes());
         }
     }
 
@@ -147,6 +148,10 @@ impl Observer for Watch {
                     "ev": "unreadable", "seed": seed, "offset": range.start, "bytes": range.end - range.start,
                 }));
             }
+            Notice::Forgotten { error } => {
+                self.warn(&format!("what was installed cannot be remembered: {error}"));
+                self.event(&json!({"ev": "forgotten"}));
+            }
             Notice::Stale { seed } => {
                 self.warn(&format!("the index of seed {seed} does not fit it; the seed is scanned instead"));
                 self.event(&json!({"ev": "stale", "seed": seed}));
@@ -177,6 +182,12 @@ impl Drop for Watch {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
+}
+
+/// The descriptor `fd`, opened anew so that a reader that does not read holds nothing up: it misses events.
+fn open_events(fd: u32) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag fits");
+    File::options().append(true).custom_flags(flags).open(format!("/dev/fd/{fd}"))
 }
 
 /// The service manager that waits for news, if there is one.

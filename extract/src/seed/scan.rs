@@ -182,6 +182,10 @@ impl Read for Reach<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.end - *self.at;
         let len = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        if len == 0 {
+            // Nothing more is wanted, and what lies behind may be nothing at all.
+            return Ok(0);
+        }
         let mut result = self.seed.read(*self.at, &mut buffer[..len]).map(|()| len);
         if result.is_err() {
             // Sector by sector up to the one that fails.

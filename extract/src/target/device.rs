@@ -48,6 +48,9 @@ impl Device {
         if let Some(mount) = guard::mounted_through(number) {
             return Err(refused(Refusal::Mounted(mount)));
         }
+        if let Some(twin) = guard::twin_in_use(number) {
+            return Err(refused(Refusal::Loop(twin)));
+        }
         Ok(Self { media: Media::device(Arc::new(file)), len, image_len, zero_tail })
     }
 }

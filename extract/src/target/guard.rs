@@ -76,6 +76,26 @@ pub(crate) fn loops() -> impl Iterator<Item = (String, PathBuf)> {
     })
 }
 
+/// Another loop device that shows the same file as this one and is mounted or held.
+pub(super) fn twin_in_use(number: u64) -> Option<String> {
+    let own = fs::canonicalize(sys(number)).ok()?;
+    let backing = fs::read_to_string(own.join("loop/backing_file")).ok()?;
+    let backing = Path::new(backing.trim_end_matches('\n')).to_owned();
+    let is_used = |name: &str| {
+        let device = Path::new("/sys/block").join(name);
+        let held = fs::read_dir(device.join("holders")).is_ok_and(|mut holders| holders.next().is_some());
+        let number = fs::read_to_string(device.join("dev")).unwrap_or_default();
+        held || is_mounted(number.trim())
+    };
+    let is_other = |name: &str| own.file_name().is_none_or(|own| own != name);
+    loops().find(|(name, file)| *file == backing && is_other(name) && is_used(name)).map(|(name, _)| name)
+}
+
+fn is_mounted(number: &str) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().any(|line| line.split(' ').nth(2) == Some(number))
+}
+
 /// Whether the kernel has marked a device as read-only.
 pub(super) fn is_read_only(number: u64) -> bool {
     fs::read_to_string(sys(number).join("ro")).is_ok_and(|text| text.trim() == "1")

@@ -157,12 +157,17 @@ pub(crate) trait Target: Send {
 
 /// Opens a file beside a target for reading and writing, making it if need be, and never through a link.
 pub(crate) fn open_private(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
     let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("a flag fits");
     let file =
         File::options().read(true).write(true).create(true).truncate(false).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    // Whoever owns a file can write to it whenever he likes.
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"));
     }
     Ok(file)
 }

@@ -9,6 +9,7 @@ mod counting;
 mod damage;
 mod devices;
 mod files;
+mod giants;
 mod images;
 mod model;
 mod objects;

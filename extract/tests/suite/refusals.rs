@@ -129,3 +129,21 @@ fn a_device_that_is_read_only_fails_before_anything_is_fetched() {
     assert!(matches!(error, ExtractError::Target(TargetError::Open(..))), "{error:?}");
     assert_eq!(source.requests(), 0);
 }
+
+#[test]
+fn the_twin_of_a_mounted_loop_device_is_refused() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("disk");
+    std::fs::File::create(&file).expect("a file").set_len(16 << 20).expect("room");
+    let (Some(one), Some(twin)) = (LoopDevice::attach(&file), LoopDevice::attach(&file)) else { return };
+    Mounted::format(one.path()).expect("a file system");
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let mounted = Mounted::mount(one.path(), root.path()).expect("mounted");
+    let store = Store::new();
+    store.make("new", &blocks(0..4));
+    let source = store.source();
+    let error = fail(job(&source, "new.cidx", twin.path(), Existing::Keep));
+    let refused = matches!(&error, ExtractError::Target(TargetError::Refused(_, Refusal::Loop(_))));
+    assert!(refused, "{error:?}");
+    mounted.unmount().expect("unmounted");
+}

@@ -9,13 +9,14 @@ use chunk_extract::{
     Destination, Existing, ExtractError, Job, Options, Refusal, Report, Seed, SeedPart, Silent, TargetError,
     Version, Window,
 };
+use chunk_fetch::Source;
 use chunk_index::LeafList;
 
 use crate::counting::Counting;
 
 /// A job for the image of `version`, to be made at `path`.
 pub(crate) fn job<'a>(
-    source: &'a Counting,
+    source: &'a dyn Source,
     version: impl Into<Wanted>,
     path: &Path,
     existing: Existing,

@@ -115,9 +115,8 @@ fn the_report_names_what_machines_ask_for() {
     assert_eq!(string(&answer, "target"), "out");
     assert_eq!(number(&answer, "image_bytes"), new.len() as u64);
     assert_eq!(string(&answer["seeds"][0], "seed"), "old");
-    let parts =
-        ["kept_bytes", "zero_bytes", "repeated_bytes", "patched_bytes", "missing_bytes"]
-            .map(|key| number(&answer, key));
+    let parts = ["kept_bytes", "zero_bytes", "repeated_bytes", "patched_bytes", "missing_bytes"]
+        .map(|key| number(&answer, key));
     let copied = number(&answer["seeds"][0], "bytes");
     assert_eq!(parts.iter().sum::<u64>() + copied, new.len() as u64, "{answer}");
     for phase in ["check", "scan", "plan", "write", "settle"] {

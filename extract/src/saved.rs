@@ -81,14 +81,13 @@ impl Saved {
     }
 
     /// Keeps the old bytes of `own` for block `reader`.
-    pub(crate) fn put(&self, reader: u64, own: Range<u64>, bytes: Vec<u8>) -> io::Result<()> {
+    pub(crate) fn put(&self, reader: u64, own: Range<u64>, bytes: Vec<u8>) {
         let mut inner = self.inner();
         // Without a journal a power cut costs a download; a full disk must not cost the update.
         if inner.journal.as_mut().is_some_and(|journal| journal.append(&bytes).is_err()) {
             inner.journal = None;
         }
         inner.for_block.entry(reader).or_default().push((own, bytes));
-        Ok(())
     }
 
     /// What was kept for block `reader`.
@@ -105,12 +104,11 @@ impl Saved {
     }
 
     /// Makes everything saved so far durable, if there is a journal.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) {
         let mut inner = self.inner();
         if inner.journal.as_mut().is_some_and(|journal| journal.sync().is_err()) {
             inner.journal = None;
         }
-        Ok(())
     }
 
     /// Forgets what this run has put into the journal, unless it is still needed. All blocks written so far are
@@ -142,7 +140,7 @@ mod tests {
         let path = directory.path().join("journal");
         let content = || std::fs::read(&path).expect("the journal is there");
         let saved = Saved::new(Some(Journal::open(&path).expect("a journal")));
-        saved.put(7, 10..13, b"old".to_vec()).expect("saved");
+        saved.put(7, 10..13, b"old".to_vec());
         saved.settle().expect("settled");
         assert_eq!(content(), b"old", "block 7 needs it");
         assert_eq!(saved.take(7), [(10..13, b"old".to_vec())]);
@@ -160,9 +158,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("journal");
         let start = || Saved::new(Some(Journal::open(&path).expect("a journal")));
-        start().put(1, 0..5, b"early".to_vec()).expect("saved");
+        start().put(1, 0..5, b"early".to_vec());
         let saved = start();
-        saved.put(2, 5..9, b"late".to_vec()).expect("saved");
+        saved.put(2, 5..9, b"late".to_vec());
         assert_eq!(std::fs::read(&path).expect("the journal is there"), b"earlylate");
         saved.take(2);
         saved.written(2);

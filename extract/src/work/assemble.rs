@@ -69,7 +69,7 @@ impl<'w, 'a> Assembler<'w, 'a> {
                 }
             }
         }
-        self.save_old(at)?;
+        self.save_old(at);
         shared.frames.release(at, &shared.uses_left);
         let verified = match shared.check.verify(number, buffer) {
             Ok(verified) => verified,
@@ -143,17 +143,16 @@ impl<'w, 'a> Assembler<'w, 'a> {
     }
 
     /// Saves the old bytes that others need of the block that `at` is about to overwrite.
-    fn save_old(&self, at: u32) -> Result<(), ExtractError> {
+    fn save_old(&self, at: u32) {
         let shared = self.shared;
         for save in shared.plan.saves_at(at) {
             let Some(own) = &shared.own else { continue };
             let mut bytes = vec![0; len(&save.own)];
             // What cannot be read is missed and fetched by the block that needs it.
             if own.read(save.own.start, &mut bytes).is_ok() {
-                shared.saved.put(save.reader, save.own.clone(), bytes).map_err(ExtractError::Journal)?;
+                shared.saved.put(save.reader, save.own.clone(), bytes);
             }
         }
-        Ok(())
     }
 
     /// Replaces the bytes of a block that are not what the index says by those of the store.

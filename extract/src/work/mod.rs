@@ -154,7 +154,7 @@ impl Work<'_> {
     ) -> Result<u64, ExtractError> {
         if let Some(every) = self.flush_every {
             // Old bytes must be safe elsewhere before they are overwritten.
-            self.saved.sync().map_err(ExtractError::Journal)?;
+            self.saved.sync();
             if *unflushed >= every {
                 target.flush()?;
                 *unflushed = 0;

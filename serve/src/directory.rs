@@ -13,8 +13,10 @@ use crate::site::{Lifetime, Object, Site};
 
 /// Directories whose files are named by their content.
 const IMMUTABLE: [&str; 2] = ["packs", "patches"];
+/// Directories that are the publisher's own.
+const PRIVATE: [&str; 2] = ["lookup", "tmp"];
 
-/// The regular files below a directory, but for hidden ones. No link leads out of it.
+/// The regular files below a directory, but for hidden ones and the publisher's own. No link leads out of it.
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
@@ -25,6 +27,12 @@ impl Directory {
     pub fn open(root: &Path) -> io::Result<Self> {
         let root = fs::canonicalize(root)?;
         if root.is_dir() { Ok(Self { root }) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    }
+
+    /// Whether the file `found` may be shown as `relative`: by neither way does it lie outside, or in private.
+    fn is_public(&self, relative: &Path, found: &Path) -> bool {
+        let is_private = |path: &Path| PRIVATE.iter().any(|directory| path.starts_with(directory));
+        !is_private(relative) && found.strip_prefix(&self.root).is_ok_and(|inside| !is_private(inside))
     }
 }
 
@@ -39,7 +47,7 @@ impl Site for Directory {
             return Ok(None);
         }
         let found = match fs::canonicalize(self.root.join(relative)) {
-            Ok(found) if found.starts_with(&self.root) => found,
+            Ok(found) if self.is_public(relative, &found) => found,
             Err(error) if !is_absence(&error) => return Err(error),
             _ => return Ok(None),
         };
@@ -98,6 +106,7 @@ impl Object for Served {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test's files need not outlive a crash")]
 mod tests {
     use super::*;
 
@@ -112,6 +121,11 @@ mod tests {
         fs::write(site_root.join(".hidden"), b"hidden").expect("written");
         std::os::unix::fs::symlink("../secret", site_root.join("out")).expect("linked");
         std::os::unix::fs::symlink("a.cidx", site_root.join("in")).expect("linked");
+        for private in ["lookup", "tmp", "packs/tmp"] {
+            fs::create_dir(site_root.join(private)).expect("made");
+            fs::write(site_root.join(private).join("own"), b"own").expect("written");
+        }
+        std::os::unix::fs::symlink("lookup/own", site_root.join("aside")).expect("linked");
         let site = Directory::open(&site_root).expect("a site");
         let find = |path: &str| site.find(path).expect("no error");
         for path in ["/a.cidx", "/in"] {
@@ -120,7 +134,12 @@ mod tests {
             assert_eq!(object.read(1..3).expect("readable"), b"nd");
         }
         assert_eq!(find("/packs/1.pack").expect("there").lifetime(), Lifetime::Immutable);
+        assert_eq!(find("/packs/tmp/own").expect("private at the top only").size(), 3);
         for path in [
+            "/lookup/own",
+            "/tmp/own",
+            "//tmp/own",
+            "/aside",
             "/",
             "/packs",
             "/packs/",

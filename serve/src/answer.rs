@@ -33,6 +33,16 @@ impl Answer {
         answer
     }
 
+    /// The counters, `len` bytes of text that Prometheus reads.
+    pub(crate) fn metrics(method: &Method, len: u64) -> Self {
+        let headers = vec![
+            (CONTENT_LENGTH, len.to_string()),
+            (CONTENT_TYPE, "text/plain; version=0.0.4".to_owned()),
+            (CACHE_CONTROL, "no-store".to_owned()),
+        ];
+        Self { status: StatusCode::OK, headers, body: (method == Method::GET).then_some(0..len) }
+    }
+
     /// What `object` is to be sent as.
     pub(crate) fn of(method: &Method, headers: &HeaderMap, object: &dyn Object) -> Self {
         let tag = format!("\"{}\"", object.tag());

@@ -9,6 +9,7 @@ pub struct Counters {
     requests: AtomicU64,
     failures: AtomicU64,
     bytes: AtomicU64,
+    unlogged: AtomicU64,
 }
 
 impl Counters {
@@ -22,6 +23,10 @@ impl Counters {
     pub(crate) fn sent(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
+
+    pub(crate) fn unlogged(&self) {
+        self.unlogged.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Display for Counters {
@@ -31,6 +36,7 @@ impl fmt::Display for Counters {
             ("requests", "Requests answered.", &self.requests),
             ("failures", "Answers with a status of 400 or more.", &self.failures),
             ("sent_bytes", "Bytes of objects sent.", &self.bytes),
+            ("unlogged", "Lines of the access log dropped because nobody took them.", &self.unlogged),
         ] {
             writeln!(f, "# HELP chunk_{name}_total {help}")?;
             writeln!(f, "# TYPE chunk_{name}_total counter")?;

@@ -7,8 +7,12 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod connection;
 mod counters;
 mod directory;
+mod journal;
+mod moment;
+mod patient;
 mod range;
 mod rebuilt;
 mod server;
@@ -19,8 +23,9 @@ mod tls;
 
 pub use counters::Counters;
 pub use directory::Directory;
+pub use journal::Entry;
 pub use rebuilt::Rebuilt;
-pub use server::{Entry, Server};
+pub use server::Server;
 pub use site::{Lifetime, Object, Site};
 #[cfg(feature = "tls")]
 pub use tls::Identity;

@@ -1,67 +1,62 @@
-//! Connections, requests and answers.
+//! Who may connect, and how many.
 
-use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::header::{DATE, HeaderValue, RANGE, USER_AGENT};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
-use tokio::task::spawn_blocking;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use crate::answer::Answer;
+use crate::connection::Shared;
 use crate::counters::Counters;
+use crate::journal::{Entry, Journal, Log};
 use crate::site::Site;
-use crate::stream::Stream;
+use crate::stream::Room;
 
-/// Where the counters are read.
-const METRICS: &str = "/-/metrics";
-/// Within this time a client has to say what it wants.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the server looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A line of the access log.
+/// What clients may take.
 #[derive(Debug)]
-pub struct Entry {
-    /// Who asked.
-    pub peer: SocketAddr,
-    /// How.
-    pub method: String,
-    /// For what.
-    pub path: String,
-    /// The Range header.
-    pub range: Option<String>,
-    /// By which program.
-    pub agent: Option<String>,
-    /// The answer's status.
-    pub status: u16,
-    /// Bytes of the body.
-    pub bytes: u64,
+struct Limits {
+    /// Connections at a time; further ones wait to be accepted.
+    connections: usize,
+    /// Pieces of files in memory, over all connections.
+    pieces: u32,
+    /// How long a client may take nothing of what is sent.
+    patience: Duration,
 }
 
-/// Whoever hears of requests.
-type Log = Box<dyn Fn(&Entry) + Send + Sync>;
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Each has a socket and a file, and 1024 open files are what a process usually may have.
+            connections: 480,
+            // 64 MiB: a piece for each connection, or 8 of a rebuilt image's.
+            pieces: 512,
+            patience: Duration::from_mins(1),
+        }
+    }
+}
 
 /// A server of one site.
 pub struct Server {
     site: Arc<dyn Site>,
     counters: Arc<Counters>,
     log: Option<Log>,
+    limits: Limits,
     #[cfg(feature = "tls")]
     identity: Option<crate::tls::Identity>,
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("counters", &self.counters).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("counters", &self.counters)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,14 +67,16 @@ impl Server {
             site: Arc::new(site),
             counters: Arc::default(),
             log: None,
+            limits: Limits::default(),
             #[cfg(feature = "tls")]
             identity: None,
         }
     }
 
-    /// Tells `log` of each request.
+    /// Tells `log` of each request when its answer has ended, from a thread of its own. Should `log` not keep up,
+    /// entries are dropped.
     #[must_use]
-    pub fn log(mut self, log: impl Fn(&Entry) + Send + Sync + 'static) -> Self {
+    pub fn log(mut self, log: impl Fn(&Entry) + Send + 'static) -> Self {
         self.log = Some(Box::new(log));
         self
     }
@@ -96,143 +93,184 @@ impl Server {
     pub fn run(self, listener: TcpListener, is_over: impl Fn() -> bool) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_io().enable_time().build()?;
-        let server = Arc::new(self);
-        let result = runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            while !is_over() {
-                let accepted = tokio::select! {
-                    accepted = listener.accept() => accepted,
-                    () = sleep(LOOK) => continue,
-                };
-                let Ok((stream, peer)) = accepted else {
-                    // Too many open files, or a client that has gone: neither is the end.
-                    sleep(LOOK).await;
-                    continue;
-                };
-                let server = Arc::clone(&server);
-                tokio::spawn(async move { server.connection(stream, peer).await });
-            }
-            Ok(())
+        let counters = Arc::clone(&self.counters);
+        let journal = self.log.map(|log| Journal::start(log, counters)).transpose()?.map(Arc::new);
+        let shared = Arc::new(Shared {
+            site: self.site,
+            counters: self.counters,
+            journal: journal.clone(),
+            room: Room::new(self.limits.pieces),
+            patience: self.limits.patience,
+            #[cfg(feature = "tls")]
+            identity: self.identity,
         });
+        let result = runtime.block_on(accept(listener, self.limits.connections, &shared, is_over));
         runtime.shutdown_background();
+        if let Some(journal) = journal {
+            journal.settle();
+        }
         result
-    }
-
-    async fn connection(self: Arc<Self>, stream: tokio::net::TcpStream, peer: SocketAddr) {
-        // Answers are small or long; neither gains by waiting for more.
-        let _ = stream.set_nodelay(true);
-        #[cfg(feature = "tls")]
-        if let Some(identity) = self.identity.clone() {
-            if let Ok(Ok(stream)) = timeout(PATIENCE, identity.0.accept(stream)).await {
-                self.talk(stream, peer).await;
-            }
-            return;
-        }
-        self.talk(stream, peer).await;
-    }
-
-    async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        self: Arc<Self>,
-        stream: S,
-        peer: SocketAddr,
-    ) {
-        let service = service_fn(move |request| {
-            let server = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(server.answer(&request, peer).await) }
-        });
-        let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-        // Whatever ends a connection concerns that client alone.
-        let _ = http.serve_connection(TokioIo::new(stream), service).await;
-    }
-
-    async fn answer(&self, request: &Request<Incoming>, peer: SocketAddr) -> Response<Stream> {
-        let (answer, body) = self.decide(request).await;
-        let status = answer.status.as_u16();
-        let bytes = answer.body.as_ref().map_or(0, |body| body.end - body.start);
-        self.counters.request(status);
-        if let Some(log) = &self.log {
-            let text =
-                |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-            log(&Entry {
-                peer,
-                method: request.method().to_string(),
-                path: request.uri().path().to_owned(),
-                range: text(RANGE),
-                agent: text(USER_AGENT),
-                status,
-                bytes,
-            });
-        }
-        let mut response = Response::new(body);
-        *response.status_mut() = answer.status;
-        for (name, value) in answer.headers {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                response.headers_mut().insert(name, value);
-            }
-        }
-        if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now())) {
-            response.headers_mut().insert(DATE, date);
-        }
-        response
-    }
-
-    async fn decide(&self, request: &Request<Incoming>) -> (Answer, Stream) {
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            return (Answer::not_allowed(), Stream::empty());
-        }
-        let Some(path) = decoded(request.uri().path()) else {
-            return (Answer::bare(StatusCode::BAD_REQUEST), Stream::empty());
-        };
-        if path == METRICS {
-            let text = self.counters.to_string();
-            let answer = Answer { status: StatusCode::OK, headers: Vec::new(), body: None };
-            let body = if request.method() == Method::GET { Stream::text(text) } else { Stream::empty() };
-            return (answer, body);
-        }
-        let site = Arc::clone(&self.site);
-        let object = match spawn_blocking(move || site.find(&path)).await {
-            Ok(Ok(Some(object))) => object,
-            Ok(Ok(None)) => return (Answer::bare(StatusCode::NOT_FOUND), Stream::empty()),
-            Ok(Err(_)) | Err(_) => return (Answer::bare(StatusCode::INTERNAL_SERVER_ERROR), Stream::empty()),
-        };
-        let answer = Answer::of(request.method(), request.headers(), &*object);
-        let body = match &answer.body {
-            Some(range) if !range.is_empty() => Stream::of(object, range.clone(), Arc::clone(&self.counters)),
-            _ => Stream::empty(),
-        };
-        (answer, body)
     }
 }
 
-/// A path without its percent signs; none if it is no text then.
-fn decoded(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit =
-                    |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-                high << 4 | low
-            }
-            byte => byte,
+async fn accept(
+    listener: TcpListener,
+    connections: usize,
+    shared: &Arc<Shared>,
+    is_over: impl Fn() -> bool,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(connections));
+    while !is_over() {
+        let accepted = timeout(LOOK, async {
+            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            listener.accept().await.map(|accepted| (place, accepted))
         });
+        match accepted.await {
+            Ok(Ok((place, (stream, peer)))) => {
+                let shared = Arc::clone(shared);
+                tokio::spawn(async move {
+                    shared.serve(stream, peer).await;
+                    drop(place);
+                });
+            }
+            // Too many open files, or a client that has gone: neither is the end.
+            Ok(Err(_)) => sleep(LOOK).await,
+            // Time to look.
+            Err(_) => {}
+        }
     }
-    String::from_utf8(bytes).ok()
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+    use std::ops::Range;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::{Receiver, channel};
+    use std::thread::{self, JoinHandle};
+
     use super::*;
+    use crate::site::{Lifetime, Object};
+
+    /// More than sockets buffer.
+    const LARGE: u64 = 64 << 20;
+
+    /// `/large` and `/small`.
+    struct Two;
+
+    struct Zeros(u64);
+
+    impl Site for Two {
+        fn find(&self, path: &str) -> io::Result<Option<Arc<dyn Object>>> {
+            let size = match path {
+                "/large" => LARGE,
+                "/small" => 5,
+                _ => return Ok(None),
+            };
+            Ok(Some(Arc::new(Zeros(size))))
+        }
+    }
+
+    impl Object for Zeros {
+        fn size(&self) -> u64 {
+            self.0
+        }
+        fn tag(&self) -> &'static str {
+            "zeros"
+        }
+        fn lifetime(&self) -> Lifetime {
+            Lifetime::Revalidate
+        }
+        fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+            Ok(vec![0; usize::try_from(range.end - range.start).expect("small")])
+        }
+    }
+
+    /// A server that runs until it is dropped.
+    struct Running {
+        address: SocketAddr,
+        entries: Receiver<(String, u16, u64)>,
+        stop: Arc<AtomicBool>,
+        thread: Option<JoinHandle<io::Result<()>>>,
+    }
+
+    impl Running {
+        fn with(limits: Limits) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+            let address = listener.local_addr().expect("bound");
+            let (sender, entries) = channel();
+            let server = Server { limits, ..Server::new(Two) }.log(move |entry| {
+                let _ = sender.send((entry.path.clone(), entry.status, entry.bytes));
+            });
+            let stop = Arc::new(AtomicBool::new(false));
+            let is_over = Arc::clone(&stop);
+            let thread = thread::spawn(move || server.run(listener, || is_over.load(Ordering::Relaxed)));
+            Self { address, entries, stop, thread: Some(thread) }
+        }
+
+        fn ask(&self, path: &str) -> TcpStream {
+            let mut stream = TcpStream::connect(self.address).expect("connected");
+            stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("sent");
+            stream
+        }
+
+        fn get(&self, path: &str) -> String {
+            let mut answer = String::new();
+            self.ask(path).read_to_string(&mut answer).expect("an answer");
+            answer
+        }
+
+        fn entry(&self) -> (String, u16, u64) {
+            self.entries.recv_timeout(Duration::from_secs(10)).expect("an entry")
+        }
+    }
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.stop.store(true, Ordering::Relaxed);
+            if let Some(thread) = self.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
 
     #[test]
-    fn paths_are_decoded() {
-        assert_eq!(decoded("/image%401.0.cidx").as_deref(), Some("/image@1.0.cidx"));
-        assert_eq!(decoded("/a%2e%2e/b").as_deref(), Some("/a../b"));
-        for path in ["/%", "/%4", "/%zz", "/%ff"] {
-            assert_eq!(decoded(path), None, "{path}");
+    fn clients_that_take_nothing_are_dropped_and_those_that_wait_get_their_place() {
+        let patience = Duration::from_millis(200);
+        let server = Running::with(Limits { connections: 3, pieces: 2, patience });
+        let stalled: Vec<_> = (0..12).map(|_| server.ask("/large")).collect();
+        assert!(server.get("/small").starts_with("HTTP/1.1 200"));
+        let entries = (0..=stalled.len()).map(|_| server.entry());
+        let (small, large): (Vec<_>, Vec<_>) = entries.partition(|(path, ..)| path == "/small");
+        assert_eq!(small, [("/small".to_owned(), 200, 5)]);
+        for (_, status, bytes) in large {
+            assert_eq!(status, 200);
+            assert!(bytes < LARGE, "{bytes} bytes were given to a client that took none");
         }
+    }
+
+    #[test]
+    fn what_is_read_in_time_arrives_whole() {
+        let patience = Duration::from_millis(500);
+        let server = Running::with(Limits { connections: 1, pieces: 1, patience });
+        let answer = server.get("/large");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert_eq!(body.len() as u64, LARGE);
+        assert_eq!(server.entry(), ("/large".to_owned(), 200, LARGE));
+    }
+
+    #[test]
+    fn counters_are_told_in_the_type_that_prometheus_knows() {
+        let server = Running::with(Limits::default());
+        server.get("/small");
+        let answer = server.get("/-/metrics").to_lowercase();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+        assert!(body.contains("chunk_requests_total 1\n"), "{body}");
     }
 }

@@ -4,6 +4,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Bytes of a file that are read at a time: large enough that a thread's wake-up is nothing beside it.
+pub(crate) const PIECE: u64 = 128 << 10;
+
 /// What lies where.
 pub trait Site: Send + Sync {
     /// The object at `path`, which starts with a slash and is decoded; none if there is none.
@@ -23,7 +26,7 @@ pub trait Object: Send + Sync {
 
     /// How many bytes are best read at a time, from multiples of it on.
     fn piece(&self) -> u64 {
-        256 << 10
+        PIECE
     }
 
     /// Reads exactly `range`, no more than a piece; called from a thread that may block.

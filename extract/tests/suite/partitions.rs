@@ -1,7 +1,7 @@
 //! A disk with two slots: one is the seed of the other, and the disk as a whole is neither.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,7 +37,16 @@ fn slots(device: &LoopDevice) -> [PathBuf; 2] {
     // The kernel looks by itself only if it was told so when the device was made.
     let status = Command::new("partx").arg("--update").arg(device.path()).status();
     assert!(status.expect("partx runs").success(), "the kernel takes the partitions");
-    ["p1", "p2"].map(|part| format!("{}{part}", device.path().display()).into())
+    let slots: [PathBuf; 2] = ["p1", "p2"].map(|part| format!("{}{part}", device.path().display()).into());
+    // Who writes to a node that is not there yet makes a file.
+    let is_there = |slot: &PathBuf| slot.metadata().is_ok_and(|node| node.file_type().is_block_device());
+    for _ in 0..500 {
+        if slots.iter().all(is_there) {
+            return slots;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("{slots:?} do not appear")
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl Task {
             let index = what.seed_index.get(number).map(PathBuf::as_path);
             // Who names a file as seed and as target wants it updated.
             in_place |= !what.force && !is_stream && is_same(Path::new(seed), &path);
-            parts.push(seeds::open(seed, index, state.as_ref(), observer.stop())?);
+            parts.push(seeds::open(seed, index, state.as_ref(), &observer.stop())?);
         }
         let spare = what.seed_index.get(what.seed.len());
         let own_lists = spare.map(|index| seeds::lists(index)).transpose()?;

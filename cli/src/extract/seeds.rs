@@ -23,7 +23,7 @@ pub(crate) fn open(
     text: &str,
     index: Option<&Path>,
     state: Option<&State>,
-    stop: Arc<AtomicBool>,
+    stop: &Arc<AtomicBool>,
 ) -> Result<SeedPart, Failure> {
     if text == STDIN {
         let seed = spool(stop).map_err(|error| match error.kind() {
@@ -66,9 +66,9 @@ fn beside(seed: &Path) -> Option<Vec<LeafList>> {
 }
 
 /// Stdin in a file without a name: chunks are taken from a seed in any order.
-fn spool(stop: Arc<AtomicBool>) -> io::Result<Seed> {
+fn spool(stop: &Arc<AtomicBool>) -> io::Result<Seed> {
     let mut file = tempfile::tempfile()?;
-    io::copy(&mut Stdin::open(Arc::clone(&stop))?, &mut file)?;
+    io::copy(&mut Stdin::open(Arc::clone(stop))?, &mut file)?;
     if stop.load(Ordering::Relaxed) {
         return Err(io::ErrorKind::Interrupted.into());
     }

@@ -58,7 +58,7 @@ impl Watch {
         } else {
             Bar::Hidden
         };
-        let events = events_fd.map(|fd| open_events(fd)).transpose()?;
+        let events = events_fd.map(open_events).transpose()?;
         Ok(Self {
             bar,
             warns: output.warns(),

@@ -2,12 +2,12 @@
 //!
 //! | module | decides or does |
 //! |---|---|
-//! | [`url`], [`mirror`], [`credentials`], [`netrc`], [`proxy`] | where things lie and what opens them |
-//! | [`belief`] | whether an answer is what was asked for |
-//! | [`course`], [`retry`], [`health`], [`window`], [`pace`] | whom to ask, when, how often, how many at once |
-//! | [`dial`], [`tls`](self), [`connect`], [`pool`] | connections |
-//! | [`request`], [`follow`], [`body`], [`exchange`], [`spool`] | one question to one mirror |
-//! | [`client`], [`gathered`] | one read, over as many questions as it takes |
+//! | `url`, `mirror`, `credentials`, `netrc`, `proxy` | where things lie and what opens them |
+//! | `belief` | whether an answer is what was asked for |
+//! | `course`, `retry`, `health`, `window`, `pace` | whom to ask, when, how often, how many at once |
+//! | `dial`, `tls`, `connect`, `pool` | connections |
+//! | `request`, `follow`, `body`, `exchange`, `spool` | one question to one mirror |
+//! | `client`, `gathered` | one read, over as many questions as it takes |
 //!
 //! The second and third row of these ask no clock and no network; their tests need none.
 

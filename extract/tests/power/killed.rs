@@ -94,7 +94,7 @@ fn kill_all(
         let mut needed = first;
         for patience in 0.. {
             // Until a run is faster than its killer, who waits longer from time to time, so that every round ends.
-            let time = Duration::from_micros(full / 4 + numbers.below(full) + patience * full / 16);
+            let time = Duration::from_micros(numbers.below(full) + patience * full / 16);
             if run(&place, Some(time)) {
                 break;
             }

@@ -1,6 +1,7 @@
 //! What must not be overwritten, because somebody lives in it.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -76,19 +77,28 @@ pub(crate) fn loops() -> impl Iterator<Item = (String, PathBuf)> {
     })
 }
 
-/// Another loop device that shows the same file as this one and is mounted or held.
+/// Another loop device that shows some of the same bytes as this one and is mounted or held.
 pub(super) fn twin_in_use(number: u64) -> Option<String> {
     let own = fs::canonicalize(sys(number)).ok()?;
     let backing = fs::read_to_string(own.join("loop/backing_file")).ok()?;
     let backing = Path::new(backing.trim_end_matches('\n')).to_owned();
-    let is_used = |name: &str| {
+    let shown = shown_part(&own)?;
+    let is_twin = |name: &str| {
         let device = Path::new("/sys/block").join(name);
+        let is_other = own.file_name().is_none_or(|own| own != name);
+        let part = shown_part(&device).unwrap_or(0..u64::MAX);
         let held = fs::read_dir(device.join("holders")).is_ok_and(|mut holders| holders.next().is_some());
         let number = fs::read_to_string(device.join("dev")).unwrap_or_default();
-        held || is_mounted(number.trim())
+        is_other && part.start < shown.end && shown.start < part.end && (held || is_mounted(number.trim()))
     };
-    let is_other = |name: &str| own.file_name().is_none_or(|own| own != name);
-    loops().find(|(name, file)| *file == backing && is_other(name) && is_used(name)).map(|(name, _)| name)
+    loops().find(|(name, file)| *file == backing && is_twin(name)).map(|(name, _)| name)
+}
+
+/// The bytes of its file that a loop device shows.
+fn shown_part(device: &Path) -> Option<Range<u64>> {
+    let number = |file: &str| fs::read_to_string(device.join(file)).ok()?.trim().parse::<u64>().ok();
+    let start = number("loop/offset")?;
+    Some(start..start.saturating_add(number("size")?.saturating_mul(512)))
 }
 
 fn is_mounted(number: &str) -> bool {

@@ -167,7 +167,7 @@ pub struct Diff {
     /// Print each region of the image that is missing
     #[arg(long)]
     pub regions: bool,
-    /// Fetch frames together that lie at most this far apart
+    /// For the costs by chunks alone (--json): fetch frames together that lie at most this far apart
     #[arg(long, default_value = "64KiB", value_name = "SIZE")]
     pub gap: Size,
 }

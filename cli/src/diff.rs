@@ -6,13 +6,18 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use chunk_chunker::{Chunks, Name, Params, is_zero};
-use chunk_extract::{Have, Need, Traffic};
+use chunk_extract::{
+    Destination, Existing, Have, Job, Need, Options, Report, Seed, SeedPart, Silent, StoreSeed, Traffic,
+    Version, Window,
+};
+use chunk_fetch::DirectorySource;
 use chunk_index::{Entry, Index, ShortName};
 use serde::Serialize;
 
 use crate::args::Diff;
 use crate::exit::{Exit, Failure};
-use crate::locate::{self, In};
+use crate::extract::failure;
+use crate::locate::{self, In, Located};
 use crate::output::Output;
 use crate::size::{Size, counted, human};
 
@@ -24,16 +29,25 @@ const LONGEST_REQUEST: u64 = 16 << 20;
 #[derive(Serialize)]
 struct Answer {
     image_bytes: u64,
-    /// Bytes over the network, index and gaps included.
+    /// What `extract` would download, index and gaps included.
     download_bytes: u64,
     requests: u64,
-    index: Cost,
-    frames: Cost,
+    index_bytes: u64,
+    patch_bytes: u64,
+    gap_bytes: u64,
+    by_chunks: ByChunks,
     missing_bytes: u64,
     missing_chunks: u64,
     regions: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_regions: Option<Vec<Region>>,
+}
+
+/// What the missing chunks cost, without patches and with frames joined as --gap says.
+#[derive(Serialize)]
+struct ByChunks {
+    index: Cost,
+    frames: Cost,
 }
 
 #[derive(Serialize)]
@@ -64,12 +78,15 @@ pub(crate) fn run(diff: &Diff, output: &Output) -> Result<(), Failure> {
     let regions = || {
         need.regions.iter().map(|region| Region { offset: region.start, bytes: region.end - region.start })
     };
+    let plan = plan(&diff.a, &wanted)?;
     let answer = Answer {
         image_bytes: wanted.index.record().image_len(),
-        download_bytes: need.index.bytes + need.index.gaps + frames.bytes + frames.gaps,
-        requests: need.index.requests + frames.requests,
-        index: need.index.into(),
-        frames: frames.into(),
+        download_bytes: plan.totals.download + plan.index.bytes,
+        requests: plan.totals.requests + plan.index.requests,
+        index_bytes: plan.index.bytes,
+        patch_bytes: plan.totals.patch,
+        gap_bytes: plan.totals.gaps,
+        by_chunks: ByChunks { index: need.index.into(), frames: frames.into() },
         missing_bytes: need.missing_bytes,
         missing_chunks: need.missing_chunks,
         regions: need.regions.len() as u64,
@@ -78,12 +95,43 @@ pub(crate) fn run(diff: &Diff, output: &Output) -> Result<(), Failure> {
     output.answer(&answer, || text(&answer))
 }
 
+/// What `extract` would do on a device that holds A, and nothing where B is to go.
+fn plan(a: &Path, wanted: &Located) -> Result<Report, Failure> {
+    let failed = |error| Failure::new(Exit::Source, In { path: a.to_owned(), error });
+    let name = a.display().to_string();
+    let seed = if is_image(a) {
+        Seed::window(name, Window::open(a, None).map_err(failed)?)
+    } else {
+        let held = locate::open(a)?;
+        let source = Box::new(DirectorySource::new(held.store()));
+        Seed::store(name, StoreSeed::new(held.index, source))
+    };
+    let nowhere = tempfile::tempdir().map_err(|error| Failure::new(Exit::Internal, error))?;
+    let object = wanted.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let source = DirectorySource::new(wanted.store());
+    let job = Job {
+        source: &source,
+        version: Version::Object(object.to_owned()),
+        seeds: vec![SeedPart { seed, lists: None }],
+        own_lists: None,
+        state: None,
+        destination: Destination::Path { path: nowhere.path().join("image"), existing: Existing::Keep },
+        options: Options::default(),
+        observer: &Silent,
+    };
+    job.plan().map_err(failure::of)
+}
+
+/// Whether A is taken for what the device holds: a file that is no index; a name that is no file means an index.
+fn is_image(a: &Path) -> bool {
+    !locate::is_index(a) && a.exists()
+}
+
 /// What the device on A holds.
 fn have(a: &Path, wanted: &Index<Vec<u8>>) -> Result<Have, Failure> {
     let mut have = Have::default();
     let params = wanted.record().params();
-    // A file that is no index is taken for what the device holds; a name that is no file, for an index.
-    if !locate::is_index(a) && a.exists() {
+    if is_image(a) {
         let mut failed = None;
         match open(a) {
             Ok(file) => {
@@ -131,17 +179,14 @@ fn scan(file: File, params: Params) -> impl Iterator<Item = io::Result<Entry>> {
 }
 
 fn text(answer: &Answer) -> String {
+    let download =
+        format!("download {} in {}", human(answer.download_bytes), counted(answer.requests, "request"));
+    let (index, rest) = (human(answer.index_bytes), human(answer.download_bytes - answer.index_bytes));
     let mut lines = vec![
-        format!(
-            "download {} in {}: index {} in {}, frames {} in {} (gaps {})",
-            human(answer.download_bytes),
-            counted(answer.requests, "request"),
-            human(answer.index.bytes + answer.index.gap_bytes),
-            answer.index.requests,
-            human(answer.frames.bytes + answer.frames.gap_bytes),
-            answer.frames.requests,
-            human(answer.index.gap_bytes + answer.frames.gap_bytes),
-        ),
+        match answer.patch_bytes {
+            0 => format!("{download}: index {index}, frames {rest} (gaps {})", human(answer.gap_bytes)),
+            _ => format!("{download}: index {index}, patch {rest}"),
+        },
         format!(
             "missing {} of {} image bytes, {} in {}",
             answer.missing_bytes,

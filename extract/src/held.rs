@@ -45,6 +45,10 @@ impl Holdings<'_> {
             for (entry, offset) in store.chunks() {
                 self.note(entry.short, entry.len, Place { seed: number, offset });
             }
+            if self.wanted.is_none() {
+                let lists = leaf_lists(store.chunks().map(|(entry, _)| entry));
+                self.known.extend(lists.map(|list| (*list.hash(), list)));
+            }
             return Ok(());
         }
         if let Some(lists) = lists {

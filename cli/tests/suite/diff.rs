@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::image;
 use crate::oracle::{self, Missing};
 use crate::sandbox::{Sandbox, keys, number};
+use crate::servers::Site;
 
 /// A store with an image and its next version.
 fn store() -> (Sandbox, Vec<u8>, Vec<u8>) {
@@ -29,9 +30,9 @@ fn told(diff: &Value) -> Missing {
         bytes: number(diff, "missing_bytes"),
         chunks: number(diff, "missing_chunks"),
         regions: regions.collect(),
-        frame_bytes: number(&diff["frames"], "bytes"),
-        frame_gaps: number(&diff["frames"], "gap_bytes"),
-        frame_requests: number(&diff["frames"], "requests"),
+        frame_bytes: number(&diff["by_chunks"]["frames"], "bytes"),
+        frame_gaps: number(&diff["by_chunks"]["frames"], "gap_bytes"),
+        frame_requests: number(&diff["by_chunks"]["frames"], "requests"),
     }
 }
 
@@ -56,7 +57,7 @@ fn frames_that_touch_are_one_request() {
     sandbox.chunk("make a.img").succeeds();
     let diff = sandbox.chunk("diff --json --regions --gap 0 empty store/a.img").succeeds().json();
     assert_eq!(told(&diff), oracle::missing(b"", &image, &sandbox.path("store"), 0));
-    assert_eq!(number(&diff["frames"], "requests"), 1, "one pack, and all of it is needed");
+    assert_eq!(number(&diff["by_chunks"]["frames"], "requests"), 1, "one pack, and all of it is needed");
 }
 
 #[test]
@@ -92,8 +93,8 @@ fn a_device_that_is_up_to_date_needs_no_frame() {
         // It knows its own list; only the head and the block hashes are left to fetch.
         let parts = &info["index"];
         let needed = number(parts, "head") + number(parts, "block_hashes");
-        assert_eq!(number(&diff["index"], "bytes"), needed, "{a}");
-        assert_eq!(number(&diff, "download_bytes"), needed + number(&diff["index"], "gap_bytes"));
+        assert_eq!(number(&diff["by_chunks"]["index"], "bytes"), needed, "{a}");
+        assert_eq!(number(&diff, "download_bytes"), number(&diff, "index_bytes"), "{a}");
     }
 }
 
@@ -103,17 +104,40 @@ fn a_device_that_holds_nothing_needs_everything_but_the_zeros() {
     sandbox.write("empty", b"");
     let diff = sandbox.chunk("diff --json --regions empty store/a.img").succeeds().json();
     let info = sandbox.chunk("info --json store/a.img").succeeds().json();
-    assert_eq!(number(&diff["index"], "bytes"), number(&info["index"], "bytes"));
-    assert_eq!(number(&diff["frames"], "bytes"), number(&info, "frame_bytes"));
+    assert_eq!(number(&diff["by_chunks"]["index"], "bytes"), number(&info["index"], "bytes"));
+    assert_eq!(number(&diff["by_chunks"]["frames"], "bytes"), number(&info, "frame_bytes"));
     assert_eq!(number(&diff, "missing_chunks"), number(&info["chunks"], "distinct"));
     let zeros = number(&info["chunks"], "zero_bytes");
     assert!(zeros > 2_300_000, "the image is worth the test");
     assert_eq!(number(&diff, "missing_bytes"), new.len() as u64 - zeros);
-    let parts = ["index", "frames"].map(|part| &diff[part]);
-    let bytes: u64 = parts.iter().map(|part| number(part, "bytes") + number(part, "gap_bytes")).sum();
-    assert_eq!(number(&diff, "download_bytes"), bytes);
-    let requests: u64 = parts.iter().map(|part| number(part, "requests")).sum();
-    assert_eq!(number(&diff, "requests"), requests);
+    assert_eq!(number(&diff, "index_bytes"), number(&info["index"], "bytes"));
+    assert_eq!(
+        number(&diff, "download_bytes"),
+        number(&info["index"], "bytes") + number(&info, "frame_bytes")
+    );
+}
+
+#[test]
+fn what_it_says_of_the_download_is_what_extract_downloads() {
+    let (sandbox, _, new) = store();
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    for (held, label) in [("old", "a.img@old"), ("new", "a.img@new")] {
+        for wanted in ["a.img@old", "a.img@new"] {
+            let diff = sandbox.chunk(&format!("diff --json {held} store/{wanted}")).succeeds().json();
+            let of_index = sandbox.chunk(&format!("diff --json store/{label} store/{wanted}")).succeeds();
+            assert_eq!(diff, of_index.json(), "a file is worth as much as its index");
+            let url = site.url(&format!("{wanted}.cidx"));
+            let extract = ["extract", "--json", "--seed", held, &url, "target"];
+            let done = sandbox.chunk_with(extract).succeeds().json();
+            for key in ["download_bytes", "requests", "patch_bytes", "index_bytes"] {
+                assert_eq!(number(&diff, key), number(&done, key), "{held} to {wanted}: {key}");
+            }
+            if wanted == "a.img@new" {
+                assert!(sandbox.read("target") == new);
+            }
+            std::fs::remove_file(sandbox.path("target")).expect("it was made");
+        }
+    }
 }
 
 #[test]
@@ -131,13 +155,15 @@ fn the_text_says_what_the_json_says() {
     assert_eq!(
         keys(&diff),
         [
+            "by_chunks",
             "download_bytes",
-            "frames",
+            "gap_bytes",
             "image_bytes",
-            "index",
+            "index_bytes",
             "missing_bytes",
             "missing_chunks",
             "missing_regions",
+            "patch_bytes",
             "regions",
             "requests"
         ]
@@ -145,7 +171,9 @@ fn the_text_says_what_the_json_says() {
     let run = sandbox.chunk("diff --regions old store/a.img").succeeds();
     let mut lines = run.text().lines();
     let download = lines.next().expect("a line about the download");
-    assert!(download.contains(&format!(" in {} requests: index ", number(&diff, "requests"))), "{run}");
+    let count = number(&diff, "requests");
+    let ending = if count == 1 { "" } else { "s" };
+    assert!(download.contains(&format!(" in {count} request{ending}: index ")), "{run}");
     let missing = format!(
         "missing {} of {} image bytes, {} chunks in 2 regions",
         number(&diff, "missing_bytes"),

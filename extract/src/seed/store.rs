@@ -2,8 +2,9 @@
 
 use std::io;
 
+use chunk_chunker::image::{BLOCK, BlockHash, Blocks};
 use chunk_fetch::Source;
-use chunk_index::{Entry, Index};
+use chunk_index::{Block, Entry, Index};
 
 use crate::reader::Reader;
 
@@ -34,6 +35,26 @@ impl StoreSeed {
         let mut rest = &mut *buffer;
         let end = offset + rest.len() as u64;
         reader.copy(offset..end, &mut rest).map_err(io::Error::other)
+    }
+
+    /// The BLAKE3 of the image.
+    pub(crate) fn blake3(&self) -> &[u8; 32] {
+        &self.index.record().description().blake3
+    }
+
+    /// The hashes of all its blocks.
+    pub(crate) fn hashes(&self) -> Vec<BlockHash> {
+        let blocks = Blocks::of_len(self.size());
+        let zeros = vec![0; BLOCK];
+        let hashes = self.index.blocks().map(|(number, said)| match said {
+            Block::Hash(hash) => hash,
+            Block::Silent => {
+                let range = blocks.range(number);
+                let len = usize::try_from(range.end - range.start).expect("a block is in memory");
+                blocks.hash(number, &zeros[..len])
+            }
+        });
+        hashes.collect()
     }
 
     /// Its chunks, with their places.

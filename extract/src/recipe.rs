@@ -198,6 +198,11 @@ impl Recipe {
         &self.file
     }
 
+    /// Whether it has the lists of chunks, and not only the head.
+    pub(crate) fn has_lists(&self) -> bool {
+        !self.file.is_empty()
+    }
+
     /// What fetching it has cost so far.
     pub(crate) fn fetched(&self) -> Fetched {
         self.fetched

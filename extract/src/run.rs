@@ -55,7 +55,7 @@ impl Job<'_> {
                     (Looked::Wrong(*survey, index), is_begun)
                 }
             },
-            Looked::Right(survey, front) => (Looked::Right(survey, front), false),
+            Looked::Right(survey, index) => (Looked::Right(survey, index), false),
         };
         let prepared = self.prepare_for(looked, &opened);
         let mut prepared = prepared.inspect_err(|_| {
@@ -107,7 +107,7 @@ impl Job<'_> {
         if let (Some(state), Some(path)) = (&self.state, &path)
             && self.options.verify != Verify::Off
             // An earlier run may have been cut short between the image and this.
-            && (!nothing_to_do || state.lists(path).is_none())
+            && (!nothing_to_do || (prepared.recipe.has_lists() && state.lists(path).is_none()))
         {
             // The image is there all the same.
             if let Err(error) = state.remember(path, &prepared.recipe) {
@@ -290,7 +290,7 @@ impl Job<'_> {
     /// Finds out what the seeds hold, and plans.
     fn prepare(&self, looked: Looked) -> Result<Prepared, ExtractError> {
         match looked {
-            Looked::Right(survey, front) => Ok(Prepared::nothing_to_do(survey, *front)),
+            Looked::Right(survey, index) => Ok(Prepared::nothing_to_do(survey, index)),
             Looked::Wrong(survey, index) => self.conclude(self.survey(survey, index)?),
         }
     }
@@ -426,25 +426,17 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn nothing_to_do(survey: Survey, front: Front) -> Self {
-        let recipe = Recipe::without_chunks(front);
+    fn nothing_to_do(survey: Survey, index: OpenIndex) -> Self {
+        let recipe = match index {
+            OpenIndex::Whole(recipe) => *recipe,
+            OpenIndex::Front(front, _) => Recipe::without_chunks(*front),
+        };
         let (blocks, image) = (recipe.blocks(), recipe.record().image_len());
         let plan = Plan { totals: Totals { image, kept: image, ..Totals::default() }, ..Plan::default() };
         let check = Check::new(blocks, Vec::new());
         let seeds = survey.parts.into_iter().map(|part| part.seed).collect();
-        let (object, phases) = (String::new(), survey.phases);
-        Self {
-            recipe,
-            check,
-            plan,
-            seeds,
-            object,
-            journal: None,
-            in_place: false,
-            late: 0,
-            memory: 0,
-            phases,
-        }
+        let (object, journal, phases) = (String::new(), survey.journal, survey.phases);
+        Self { recipe, check, plan, seeds, object, journal, in_place: false, late: 0, memory: 0, phases }
     }
 }
 

@@ -45,7 +45,7 @@ impl OpenIndex {
 /// What came of looking at the target.
 pub(crate) enum Looked {
     /// It is the image already.
-    Right(Survey, Box<Front>),
+    Right(Survey, OpenIndex),
     /// There is something to do.
     Wrong(Survey, OpenIndex),
 }
@@ -152,12 +152,10 @@ impl Job<'_> {
         }
         let found = survey.content.as_ref().and_then(Content::blake3);
         survey.is_right = found == Some(record.description().blake3);
-        match index {
-            OpenIndex::Front(front, _) if survey.is_right && self.options.verify != Verify::ReadBack => {
-                Ok(Looked::Right(survey, front))
-            }
-            index => Ok(Looked::Wrong(survey, index)),
+        if survey.is_right && self.options.verify != Verify::ReadBack {
+            return Ok(Looked::Right(survey, index));
         }
+        Ok(Looked::Wrong(survey, index))
     }
 
     /// Finds out what the seeds hold.

@@ -8,7 +8,7 @@ use chunk_index::Entry;
 use crate::alias::{Relation, relation};
 use crate::content::Content;
 use crate::job::{ExtractError, Job, Notice, Phases, Progress, Report, SeedPart, Verify, Version};
-use crate::patched::ByPatch;
+use crate::patched::{ByPatch, Way};
 use crate::plan::{Held, Plan, Totals};
 use crate::recipe::{Front, Recipe};
 use crate::saved::{Journal, Saved};
@@ -120,17 +120,25 @@ impl Job<'_> {
 
     /// Tells what making the image would take, and touches nothing.
     pub fn plan(mut self) -> Result<Report, ExtractError> {
+        match self.foresee()? {
+            Foreseen::ByPatch(way, survey, index) => Ok(self.report_way(&way, &survey, &index)),
+            Foreseen::ByFrames(prepared) => Ok(self.report(&prepared, 0, 0)),
+        }
+    }
+
+    /// Finds the way to the image without opening the target for writing.
+    fn foresee(&mut self) -> Result<Foreseen, ExtractError> {
         let index = self.open_index()?;
         let (content, rereads) = self.look_at_target()?;
         self.add_replaced();
-        let mut looked = self.look(index, content, rereads)?;
-        if let Looked::Wrong(survey, index) = &mut looked
-            && let Some(way) = self.find_way(survey, index)?
-        {
-            return Ok(self.report_way(&way, survey, index));
-        }
-        let prepared = self.prepare(looked)?;
-        Ok(self.report(&prepared, 0, 0))
+        let looked = match self.look(index, content, rereads)? {
+            Looked::Wrong(mut survey, index) => match self.find_way(&mut survey, &index)? {
+                Some(way) => return Ok(Foreseen::ByPatch(Box::new(way), Box::new(survey), index)),
+                None => Looked::Wrong(survey, index),
+            },
+            Looked::Right(survey, index) => Looked::Right(survey, index),
+        };
+        Ok(Foreseen::ByFrames(Box::new(self.prepare(looked)?)))
     }
 
     /// What the target holds, and whether what is written to it could be read again. Touches nothing.
@@ -158,17 +166,13 @@ impl Job<'_> {
     /// Reads all that making the image would take from the store, and throws it away: a source that keeps what it
     /// reads has it then.
     pub fn pull(mut self) -> Result<Report, ExtractError> {
-        let index = self.open_index()?;
-        let (content, rereads) = self.look_at_target()?;
-        self.add_replaced();
-        let mut looked = self.look(index, content, rereads)?;
-        if let Looked::Wrong(survey, index) = &mut looked
-            && let Some(way) = self.find_way(survey, index)?
-        {
-            way.pull(self.source, self.options.limits.longest, self.observer)?;
-            return Ok(self.report_way(&way, survey, index));
-        }
-        let mut prepared = self.prepare(looked)?;
+        let mut prepared = match self.foresee()? {
+            Foreseen::ByPatch(way, survey, index) => {
+                way.pull(self.source, self.options.limits.longest, self.observer)?;
+                return Ok(self.report_way(&way, &survey, &index));
+            }
+            Foreseen::ByFrames(prepared) => prepared,
+        };
         let started = Instant::now();
         work::pull(&prepared.plan, &prepared.recipe, self.source, self.options.connections, self.observer)?;
         prepared.phases.write = started.elapsed();
@@ -407,6 +411,12 @@ impl Opened {
             file.discard();
         }
     }
+}
+
+/// A way to the image that nobody has gone yet.
+enum Foreseen {
+    ByPatch(Box<Way>, Box<Survey>, OpenIndex),
+    ByFrames(Box<Prepared>),
 }
 
 /// Everything that is known before the first byte is written.

@@ -7,18 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::extract_seeds::sandbox;
 use crate::image;
 use crate::sandbox::{CHUNK, Run, Sandbox, number, string};
 use crate::system;
-
-fn sandbox() -> Sandbox {
-    let sandbox = Sandbox::new();
-    let old = image::disk(1);
-    sandbox.write("old", &old);
-    sandbox.write("new", &image::next_version(&old));
-    sandbox.chunk("make --name a.img new").succeeds();
-    sandbox
-}
 
 /// Runs `chunk` in a shell with descriptor 3 open to the file `events`.
 fn with_events(sandbox: &Sandbox, arguments: &str) -> (Run, Vec<Value>) {

@@ -10,7 +10,7 @@ use crate::sandbox::{Run, Sandbox, number, string};
 const LITTLE: u64 = 300_000;
 
 /// A sandbox with an old and a new image, and the new one in a store.
-fn sandbox() -> Sandbox {
+pub(crate) fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let old = image::disk(1);
     sandbox.write("old", &old);

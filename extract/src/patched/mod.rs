@@ -12,3 +12,4 @@ mod streams;
 mod way;
 
 pub(crate) use run::ByPatch;
+pub(crate) use way::Way;

@@ -45,7 +45,7 @@ pub(crate) struct Network {
     /// Receive at most this many bytes a second
     #[arg(long, value_name = "SIZE")]
     limit_rate: Option<Size>,
-    /// Give up after so many seconds in all
+    /// Try for so many seconds in all, however often the network fails
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<u64>,
     /// Give a request up when hardly a byte came for so many seconds

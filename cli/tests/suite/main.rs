@@ -19,6 +19,8 @@ mod help;
 mod image;
 mod info;
 mod interruption;
+mod link;
+mod link_loss;
 mod list;
 mod lookup;
 mod make;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use crate::link::Link;
 use crate::sandbox::CHUNK;
 use crate::system::is_installed;
 
@@ -24,17 +25,31 @@ impl Site {
 
     pub(crate) fn nginx(root: &Path, scratch: &Path) -> Option<Self> {
         let port = free_port();
-        let (root, scratch) = (root.display(), scratch.display());
-        let config = format!(
-            "daemon off; pid {scratch}/nginx.pid; error_log {scratch}/nginx.err;\n\
-             events {{}}\n\
-             http {{ access_log off; client_body_temp_path {scratch}; proxy_temp_path {scratch};\n\
-             fastcgi_temp_path {scratch}; uwsgi_temp_path {scratch}; scgi_temp_path {scratch};\n\
-             server {{ listen 127.0.0.1:{port}; root {root}; }} }}\n"
-        );
-        let file = format!("{scratch}/nginx.conf");
-        std::fs::write(&file, format!("user root;\n{config}")).expect("the sandbox can be written");
+        let file = nginx_config(root, scratch, &format!("127.0.0.1:{port}"));
         Self::start("nginx", &["-c", &file], port)
+    }
+
+    /// An nginx at the far end of a link.
+    pub(crate) fn nginx_behind(link: &Link, root: &Path, scratch: &Path) -> Option<Self> {
+        if !is_installed("nginx") {
+            return None;
+        }
+        // Nobody else is there to take the port.
+        let address = format!("{}:8080", Link::SERVER);
+        let mut command = link.on_server("nginx");
+        command.args(["-c", &nginx_config(root, scratch, &address)]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("it is there");
+        // It says who it is when it listens.
+        let listens = || scratch.join("nginx.pid").metadata().is_ok_and(|file| file.len() > 0);
+        let site = Self { child, url: format!("http://{address}") };
+        for _ in 0..200 {
+            if listens() {
+                return Some(site);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("nginx is there, but does not listen")
     }
 
     pub(crate) fn lighttpd(root: &Path, scratch: &Path) -> Option<Self> {
@@ -125,6 +140,21 @@ pub(crate) fn get(url: &str, headers: &str) -> (String, Vec<u8>) {
     stream.read_to_end(&mut answer).expect("an answer");
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has a head");
     (String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec())
+}
+
+/// Writes what an nginx of one process has to know to serve `root`, and tells where that is.
+fn nginx_config(root: &Path, scratch: &Path, listen: &str) -> String {
+    let file = scratch.join("nginx.conf");
+    let (root, scratch) = (root.display(), scratch.display());
+    let config = format!(
+        "user root; daemon off; master_process off; pid {scratch}/nginx.pid; error_log {scratch}/nginx.err;\n\
+         events {{}}\n\
+         http {{ access_log off; client_body_temp_path {scratch}; proxy_temp_path {scratch};\n\
+         fastcgi_temp_path {scratch}; uwsgi_temp_path {scratch}; scgi_temp_path {scratch};\n\
+         server {{ listen {listen}; root {root}; }} }}\n"
+    );
+    std::fs::write(&file, config).expect("the sandbox can be written");
+    file.to_str().expect("a plain name").to_owned()
 }
 
 fn free_port() -> u16 {

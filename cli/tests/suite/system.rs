@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// What a test cannot have, unless the machine owes it.
 #[track_caller]
-fn or_skip<T>(wanted: &str, had: Result<T, String>) -> Option<T> {
+pub(crate) fn or_skip<T>(wanted: &str, had: Result<T, String>) -> Option<T> {
     match had {
         Ok(had) => Some(had),
         Err(why) if env::var_os("CHUNK_REQUIRE_SYSTEM_TESTS").is_some_and(|value| value == "1") => {
@@ -26,7 +26,7 @@ fn or_skip<T>(wanted: &str, had: Result<T, String>) -> Option<T> {
 }
 
 /// Runs a command; its stdout, or why not.
-fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(program).args(arguments).output();
     let output = output.map_err(|error| format!("{program} cannot be started: {error}"))?;
     if output.status.success() {

@@ -69,6 +69,9 @@ impl Client {
         let config = &self.config;
         let mut course =
             Course::new(self.mirrors.len(), config.backoff, config.max_attempts, config.max_rest);
+        if self.deadline.is_some() {
+            course = course.endless();
+        }
         let mut avoided = None;
         if wanted.doubt > 0 {
             self.spool.forget(&wanted.object);

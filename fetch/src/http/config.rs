@@ -59,9 +59,10 @@ pub struct Config {
     pub limit_rate: Option<NonZeroU64>,
     /// A request is given up when less than 1 KiB a second came for so long.
     pub stall: Duration,
-    /// All requests together may take so long, from the creation of the source.
+    /// All requests together may take so long, from the creation of the source. Until then failures of the network
+    /// are met with another try, however many there were.
     pub deadline: Option<Duration>,
-    /// A range is given up after so many failures; 64 KiB that came make up for those before.
+    /// Without a deadline, a range is given up after so many failures; 64 KiB that came make up for those before.
     pub max_attempts: u32,
     /// Waits between failures.
     pub backoff: Backoff,

@@ -18,10 +18,13 @@ pub(crate) struct Course {
     /// By mirror.
     mirrors: Vec<State>,
     failures: u32,
+    /// Answers among them that were less than asked for.
+    parts: u32,
     rounds: u32,
     /// Rest that a server has asked for in this round.
     rest: Duration,
     past_caches: bool,
+    is_endless: bool,
     is_last_try: bool,
 }
 
@@ -48,9 +51,11 @@ impl Course {
             max_rest,
             mirrors: std::iter::repeat_with(State::default).take(mirrors).collect(),
             failures: 0,
+            parts: 0,
             rounds: 0,
             rest: Duration::ZERO,
             past_caches: false,
+            is_endless: false,
             is_last_try: false,
         }
     }
@@ -61,9 +66,17 @@ impl Course {
         self
     }
 
+    /// However often the network fails, there is another try: the caller knows when to end it.
+    pub(crate) fn endless(mut self) -> Self {
+        self.is_endless = true;
+        self
+    }
+
     /// What to do, if `order` is the order in which mirrors should be asked.
     pub(crate) fn next(&mut self, order: &[usize], random: u64) -> Step {
-        if self.failures >= self.max_attempts {
+        // Parts are asked for without a wait between, so there must be an end of them.
+        let attempts = if self.is_endless { self.parts } else { self.failures };
+        if attempts >= self.max_attempts {
             return Step::GiveUp;
         }
         let open = |state: &State| !state.is_given_up;
@@ -93,12 +106,13 @@ impl Course {
 
     /// A mirror brought a good part of what was wanted: what failed before counts no more.
     pub(crate) fn progressed(&mut self) {
-        (self.failures, self.rounds) = (0, 0);
+        (self.failures, self.parts, self.rounds) = (0, 0, 0);
     }
 
     /// A mirror brought less than it was asked for, without a failure. It may be asked for the rest at once.
     pub(crate) fn fell_short(&mut self, mirror: usize) {
         self.failures += 1;
+        self.parts += 1;
         self.mirrors[mirror].was_asked = false;
     }
 
@@ -196,6 +210,25 @@ mod tests {
             assert!(matches!(course.next(&[0], 0), Step::Wait(_)));
         }
         panic!("no end");
+    }
+
+    #[test]
+    fn endless_patience_is_for_the_network_not_for_refusals_or_crumbs() {
+        let mut course = course(1).endless();
+        for _ in 0..1000 {
+            assert!(matches!(course.next(&[0], 0), Step::Ask { .. }));
+            course.failed(0, ENDED);
+            assert!(matches!(course.next(&[0], 0), Step::Wait(_)));
+        }
+        for _ in 0..6 {
+            assert_eq!(course.next(&[0], 0), ask(0));
+            course.fell_short(0);
+        }
+        assert_eq!(course.next(&[0], 0), Step::GiveUp);
+        let mut course = self::course(1).endless();
+        course.next(&[0], 0);
+        course.failed(0, FetchErrorKind::Portal);
+        assert_eq!(course.next(&[0], 0), Step::GiveUp);
     }
 
     #[test]

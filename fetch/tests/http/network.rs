@@ -145,6 +145,18 @@ fn the_deadline_ends_everything() {
 }
 
 #[test]
+fn until_the_deadline_however_many_failures_are_met_with_another_try() {
+    let server = Server::start(|asked| match asked.number {
+        0..20 => Reply::nothing(End::Reset),
+        _ => Reply::object(&object(1000), asked),
+    });
+    let mut config = config();
+    config.deadline = Some(60 * SECOND);
+    assert!(config.max_attempts < 20);
+    assert_eq!(read(&source(&[&server], config), 0, 10).expect("read"), object(10));
+}
+
+#[test]
 fn the_deadline_is_not_slept_through() {
     let server = Server::start(|_| Reply::new(503, "later").header("Retry-After", "60"));
     let mut config = config();

@@ -74,6 +74,16 @@ def measured(command: list) -> Run:
     return Run(time.monotonic() - started, usage.ru_utime + usage.ru_stime, memory.peak())
 
 
+def same(one: Path, other: Path) -> bool:
+    with one.open("rb") as a, other.open("rb") as b:
+        while True:
+            left, right = a.read(1 << 20), b.read(1 << 20)
+            if left != right:
+                return False
+            if not left:
+                return True
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

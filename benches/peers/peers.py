@@ -1,6 +1,5 @@
 """How each program publishes versions and updates one to another."""
 
-import shutil
 from pathlib import Path
 
 
@@ -9,9 +8,9 @@ class Peer:
 
     name = ""
     programs = ()
-
-    def is_here(self) -> bool:
-        return all(shutil.which(program) for program in self.programs)
+    #: Takes part where times are measured; its updates are timed over a slow link, too.
+    is_timed = True
+    is_linked = False
 
     def publish(self, version: Path, site: Path) -> list:
         raise NotImplementedError
@@ -31,15 +30,16 @@ class Chunk(Peer):
     """This project; the device remembers what it installed."""
 
     name = "chunk"
+    is_linked = True
+    options = ()
 
     def __init__(self, binary: Path):
         self.binary = binary
-
-    def is_here(self) -> bool:
-        return self.binary.exists()
+        self.programs = (str(binary),)
 
     def publish(self, version, site):
-        return [[self.binary, "make", "--quiet", "--name", "image", "--version", version.stem, "--store", site, version]]
+        line = ["--name", "image", "--version", version.stem, "--store", site]
+        return [[self.binary, "make", "--quiet", *self.options, *line, version]]
 
     def update(self, old, new, url, site, work, target):
         index = site / f"image@{old.stem}.cidx"
@@ -53,12 +53,23 @@ class Scanning(Chunk):
     """This project; the device has to find out what its seed holds."""
 
     name = "chunk, scanning"
+    is_linked = False
 
     def update(self, old, new, url, site, work, target):
         return [
             self.binary, "extract", "--quiet", "--verify", "off", "--seed", old,
             f"{url}/image@{new.stem}.cidx", target,
         ]
+
+
+class Highest(Chunk):
+    """This project, with patches at the level that the pairwise tools are run at."""
+
+    name = "chunk, patches at level 19"
+    # Publishing takes minutes, and applying such a patch what applying any patch takes.
+    is_timed = False
+    is_linked = False
+    options = ("--patch-level", "19")
 
 
 class Casync(Peer):
@@ -129,7 +140,8 @@ class Zsync(Peer):
 
     def publish(self, version, site):
         copy = site / version.name
-        shutil.copyfile(version, copy)
+        # Both lie in the directory of the sets.
+        copy.hardlink_to(version)
         return [["zsyncmake", "-u", version.name, "-o", site / f"{version.stem}.zsync", copy]]
 
     def update(self, old, new, url, site, work, target):
@@ -137,4 +149,4 @@ class Zsync(Peer):
 
 
 def PEERS(chunk: Path) -> list:
-    return [Chunk(chunk), Scanning(chunk), Casync(), Desync(), Bita(), Zchunk(), Zsync()]
+    return [Chunk(chunk), Highest(chunk), Scanning(chunk), Casync(), Desync(), Bita(), Zchunk(), Zsync()]

@@ -1,69 +1,129 @@
-"""Rows of measurements as a table for people and one for programs."""
+"""Everything that is written from rows of measurements: the page, its charts, a table for programs, the README's."""
 
 import csv
 import platform
+import statistics
 from pathlib import Path
 
-COLUMNS = [
-    "set", "from", "to", "peer", "bytes", "requests", "cpu", "seconds", "peak", "publish_cpu", "link_seconds",
+import plots
+from tables import Tables
+
+FIELDS = [
+    "set", "from", "to", "size", "kind", "tool", "bytes", "added", "requests", "cpu", "cpu_spread", "seconds", "peak",
+    "publish_cpu", "publish_peak", "site", "link_seconds", "runs",
 ]
 
 HEAD = """# Benchmarks
 
-Written by `benches/peers/run`; the same command writes it again. Data: `benches/data/build`.
-Machine: {machine}.
+Written by `benches/peers/run`; the same commands write it again:
 
-Bytes are all that nginx sent for one update, headers and indexes included. *Best* is the smallest of the peers.
-A ratio below 1 means that chunk needs less. CPU and memory are those of the updating process.
+```sh
+benches/data/build all              # about 12 minutes; benches/data/README.md tells what it needs
+cargo build --release
+benches/peers/run                   # bytes: some hours of CPU, most of it bsdiff and zstd -19; goes on where it stopped
+benches/peers/run --times-only      # CPU, time, memory: half an hour, on a machine that does nothing else
+benches/scaling/run                 # cost as work grows: an hour, 50 GB of disk
+```
+
+Machine: {machine}. {times}
+
+Bytes are all that nginx sent for one update, headers and indexes included, and every output was compared with the
+version. An update goes from one version to the next; the last row of a set is the way from its first version to its
+last. *Best* is the smallest of the peers; a ratio below 1 means that chunk needs less. All rows are in
+[benchmarks/updates.csv](benchmarks/updates.csv).
+
+chunk runs with its defaults (patches at level 12), and the device remembers what it installed; *scanning* is a
+device that does not. *Level 19* is a store whose patches were made at `--patch-level 19`. Peers run with their
+defaults.
 """
+
+SCALING = """## As work grows
+
+![Time and memory of make and extract as the work grows](benchmarks/scaling.svg)
+
+"""
+
+BEGIN = "<!-- begin: written by benches/peers/run -->\n"
+END = "<!-- end: written by benches/peers/run -->\n"
+
+README = """MB that a device downloads and seconds of CPU, beside programs that any file server can serve, too; the smallest of a
+row in bold. *Next* is the mean over all updates of a set from one version to the next, *far* the way from the first
+version to the last; *update* and *publish* are seconds of CPU on the device and for a version. *Pairwise* is the
+smallest delta of zstd -19, xdelta3 -9, bsdiff and rdiff, each of which serves one pair of versions only.
+[All rows, memory, requests and how to repeat it](docs/BENCHMARKS.md).
+
+"""
+
+
+def write_all(rows: list, order: list[str], out: Path):
+    """Writes docs/BENCHMARKS.md, docs/benchmarks/ and the README's table below `out`; tools in the given order."""
+    pages = out / "docs"
+    beside = pages / "benchmarks"
+    beside.mkdir(parents=True, exist_ok=True)
+    write_csv(beside / "updates.csv", rows)
+    write_charts(beside, rows, order)
+    scaling = beside / "scaling.md"
+    tables = Tables(rows, order)
+    parts = [HEAD.format(machine=machine(), times=about_times(rows)), tables.page()]
+    if scaling.exists():
+        parts += [SCALING, scaling.read_text()]
+    (pages / "BENCHMARKS.md").write_text("\n".join(part.rstrip("\n") + "\n" for part in parts))
+    readme = out / "README.md"
+    if readme.exists():
+        text = readme.read_text()
+        before, rest = text.split(BEGIN)
+        _, after = rest.split(END)
+        readme.write_text(before + BEGIN + README + tables.summary() + END + after)
 
 
 def write_csv(path: Path, rows: list):
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
-
-
-def write_page(path: Path, rows: list):
-    peers = list(dict.fromkeys(row["peer"] for row in rows))
-    updates = list(dict.fromkeys((row["set"], row["from"], row["to"]) for row in rows))
-    found = {(row["set"], row["from"], row["to"], row["peer"]): row for row in rows}
-    others = [peer for peer in peers if not peer.startswith("chunk")]
-    lines = [HEAD.format(machine=machine())]
-
-    def table(title, cell, value, with_ratio=True):
-        lines.append(f"## {title}\n")
-        ratio = ["chunk ÷ best"] if with_ratio and others else []
-        lines.append("| update | " + " | ".join(peers + ratio) + " |")
-        lines.append("|---|" + "---:|" * (len(peers) + len(ratio)))
-        for update in updates:
-            here = {peer: found.get((*update, peer)) for peer in peers}
-            cells = [cell(here[peer]) if here[peer] else "–" for peer in peers]
-            if ratio:
-                best = min((value(here[peer]) for peer in others if here[peer]), default=None)
-                own = here.get("chunk")
-                cells.append(f"{value(own) / best:.2f}" if own and best else "–")
-            lines.append(f"| {update[0]} {update[1]}→{update[2]} | " + " | ".join(cells) + " |")
-        lines.append("")
-
-    table("Bytes of one update, MB", lambda row: f"{row['bytes'] / 1e6:.2f}", lambda row: row["bytes"])
-    table("Requests", lambda row: str(row["requests"]), lambda row: row["requests"])
-    table("CPU seconds", lambda row: f"{row['cpu']:.2f}", lambda row: row["cpu"])
-    table("Peak memory, MB", lambda row: f"{row['peak'] / 1e6:.0f}", lambda row: row["peak"])
-    if any("link_seconds" in row for row in rows):
-        lines.append("## Over a link of 20 Mbit/s with a round trip of 50 ms\n")
-        lines.append("| update | seconds | bytes ÷ rate | seconds allowed: 1.2 × that + 10 round trips |")
-        lines.append("|---|---:|---:|---:|")
         for row in rows:
-            if "link_seconds" in row:
-                needed = row["bytes"] / 2.5e6
-                lines.append(
-                    f"| {row['set']} {row['from']}→{row['to']} ({row['peer']}) | {row['link_seconds']:.2f} "
-                    f"| {needed:.2f} | {1.2 * needed + 0.5:.2f} |"
-                )
-        lines.append("")
-    path.write_text("\n".join(lines))
+            writer.writerow({key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()})
+
+
+def write_charts(beside: Path, rows: list, order: list[str]):
+    charts = [
+        ("bytes", "Download of an update to the next version, MB", "MB", lambda row: row["bytes"] / 1e6),
+        ("cpu", "CPU of an update to the next version, seconds", "s", lambda row: row["cpu"]),
+        ("memory", "Peak memory of an update to the next version, MB", "MB", lambda row: row["peak"] / 1e6),
+    ]
+    for file, title, unit, value in charts:
+        panels = {}
+        # What a delta of one pair takes to be applied is not what updates are chosen by; its size is.
+        kinds = ("served", "pairwise") if file == "bytes" else ("served",)
+        for row in rows:
+            if row["kind"] in kinds and int(row["to"][1:]) == int(row["from"][1:]) + 1:
+                panels.setdefault(row["set"], {}).setdefault((row["tool"], row["kind"]), []).append(value(row))
+        means = {
+            name: [
+                (tool, statistics.mean(found), colour(tool, kind))
+                for (tool, kind), found in sorted(tools.items(), key=lambda item: order.index(item[0][0]))
+            ]
+            for name, tools in panels.items()
+            if not name.startswith("small-")
+        }
+        description = "Bars, the shorter the better, mean over the updates of each set. " + "; ".join(
+            f"{name}: " + ", ".join(f"{tool} {plots.number_text(mean)}" for tool, mean, _ in tools)
+            for name, tools in means.items()
+        )
+        plots.bars(beside / f"{file}.svg", title, description, means, unit)
+
+
+def colour(tool: str, kind: str) -> str:
+    if tool.startswith("chunk"):
+        return plots.OWN
+    return plots.OTHER if kind == "served" else plots.PAIR
+
+
+def about_times(rows: list) -> str:
+    served = [row for row in rows if row["kind"] == "served" and "patches" not in row["tool"]]
+    runs = {row.get("runs", 1) for row in served}
+    if min(runs, default=1) > 1:
+        return f"CPU, times and memory are medians of {min(runs)} runs, all programs in turn."
+    return "CPU and times were taken while the machine did other work, too; only large ratios mean something."
 
 
 def machine() -> str:

@@ -5,19 +5,27 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{FetchError, FetchErrorKind, Source};
+use crate::{FetchError, FetchErrorKind, Source, Spent};
 
 /// Reads objects below a directory.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct DirectorySource {
     root: PathBuf,
+    bytes: AtomicU64,
+    requests: AtomicU64,
 }
 
 impl DirectorySource {
     /// The store in `root`: the directory the index lies in.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), bytes: AtomicU64::new(0), requests: AtomicU64::new(0) }
+    }
+
+    fn count(&self, read: usize) {
+        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -36,7 +44,9 @@ impl Source for DirectorySource {
             file.read_exact_at(buffer, range.start)
         };
         let path = self.root.join(object);
-        read(&path).map_err(|error| failure(&path, range.clone(), error))
+        read(&path).map_err(|error| failure(&path, range.clone(), error))?;
+        self.count(buffer.len());
+        Ok(())
     }
 
     fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
@@ -49,7 +59,14 @@ impl Source for DirectorySource {
             Ok(len)
         };
         let path = self.root.join(object);
-        open(&path).map_err(|error| failure(&path, 0..at_most, error))
+        let len = open(&path).map_err(|error| failure(&path, 0..at_most, error))?;
+        self.count(buffer.len());
+        Ok(len)
+    }
+
+    fn spent(&self) -> Spent {
+        let [bytes, requests] = [&self.bytes, &self.requests].map(|count| count.load(Ordering::Relaxed));
+        Spent { bytes, requests, retries: 0 }
     }
 }
 
@@ -82,6 +99,16 @@ mod tests {
         assert_eq!(buffer, b"3456");
         source.read("object", 10..10, &mut buffer).expect("readable");
         assert_eq!(buffer, b"");
+    }
+
+    #[test]
+    fn what_was_read_is_counted_and_what_failed_is_not() {
+        let (_directory, source) = store();
+        let mut buffer = Vec::new();
+        source.open("object", 4, &mut buffer).expect("readable");
+        source.read("object", 3..9, &mut buffer).expect("readable");
+        source.read("object", 3..11, &mut buffer).expect_err("too long");
+        assert_eq!(source.spent(), Spent { bytes: 10, requests: 2, retries: 0 });
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Real block devices and file systems in a file, by `losetup`, `mkfs.ext4`, `mount` and `perl`.
+//! Real block devices and file systems in a file, by `losetup`, `mkfs`, `mount`, `swapon` and `perl`.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -65,7 +65,18 @@ pub enum PowerCut {
     Nothing,
 }
 
-/// A mounted ext4 file system of its own, unmounted when dropped.
+/// A kind of file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystem {
+    /// One whose power can be cut.
+    Ext4,
+    /// One whose files can share extents. It has 300 MiB at least.
+    Xfs,
+    /// Another one, of 110 MiB at least.
+    Btrfs,
+}
+
+/// A mounted file system of its own, unmounted when dropped.
 #[derive(Debug)]
 pub struct Disk {
     files: TempDir,
@@ -73,17 +84,27 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes and mounts a file system of `len` bytes; none where that is not possible.
+    /// Makes and mounts an ext4 file system of `len` bytes; none where that is not possible.
     pub fn new(len: u64) -> Option<Self> {
-        or_skip(Self::mount_new(len))
+        Self::of(FileSystem::Ext4, len)
     }
 
-    fn mount_new(len: u64) -> io::Result<Self> {
+    /// The same for any kind of file system.
+    pub fn of(kind: FileSystem, len: u64) -> Option<Self> {
+        or_skip(Self::mount_new(kind, len))
+    }
+
+    fn mount_new(kind: FileSystem, len: u64) -> io::Result<Self> {
         let mut disk = Self { files: tempfile::tempdir()?, is_mounted: false };
         File::create(disk.image())?.set_len(len)?;
         std::fs::create_dir(disk.root())?;
-        // No blocks kept for root, who runs this: the disk is full when it is full.
-        run("mkfs.ext4", ["-q".as_ref(), "-F".as_ref(), "-m0".as_ref(), disk.image().as_os_str()])?;
+        let (program, options): (_, &[&str]) = match kind {
+            // No blocks kept for root, who runs this: the disk is full when it is full.
+            FileSystem::Ext4 => ("mkfs.ext4", &["-q", "-F", "-m0"]),
+            FileSystem::Xfs => ("mkfs.xfs", &["-q", "-m", "reflink=1"]),
+            FileSystem::Btrfs => ("mkfs.btrfs", &["--quiet"]),
+        };
+        run(program, options.iter().map(OsStr::new).chain([disk.image().as_os_str()]))?;
         disk.mount()?;
         Ok(disk)
     }
@@ -115,7 +136,7 @@ impl Disk {
     }
 
     fn image(&self) -> PathBuf {
-        self.files.path().join("ext4")
+        self.files.path().join("image")
     }
 
     fn mount(&mut self) -> io::Result<()> {
@@ -173,6 +194,27 @@ impl Drop for Mounted {
             // Lazily: files may still be open when a test panics.
             let _ = run("umount", ["--lazy".as_ref(), self.root().as_os_str()]);
         }
+    }
+}
+
+/// A device or file that the kernel swaps to, until dropped.
+#[derive(Debug)]
+pub struct SwapArea {
+    path: PathBuf,
+}
+
+impl SwapArea {
+    /// Makes a swap area of what is at `path`, and lets the kernel use it; none where that is not possible.
+    pub fn start(path: &Path) -> Option<Self> {
+        let started = run("mkswap", [path]).and_then(|_| run("swapon", [path]));
+        or_skip(started).map(|_| Self { path: path.to_owned() })
+    }
+}
+
+impl Drop for SwapArea {
+    fn drop(&mut self) {
+        // Best effort: a test that failed must fail for its own reason.
+        let _ = run("swapoff", [&self.path]);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::saved::{Journal, Saved};
 use crate::seed::{Seed, Window};
 use crate::survey::{Known, Looked, OpenIndex, Survey, blocks_of};
 use crate::target::{
-    Destination, Device, Existing, Pipe, Refusal, Replacement, Target, TargetError, part_of,
+    Destination, Device, Existing, Pipe, Refusal, Replacement, Target, TargetError, is_device, mark, part_of,
 };
 use crate::verified::Check;
 use crate::work::{self, Work};
@@ -155,6 +155,12 @@ impl Job<'_> {
                     _ => &part,
                 };
                 let window = Window::open(held, None).ok().filter(|window| window.size() > 0);
+                if let Some(window) = window.as_ref().filter(|_| *held == part)
+                    && !mark::is_ours(window.file())
+                        .map_err(|error| TargetError::Open(part.clone(), error))?
+                {
+                    return Err(TargetError::Refused(path, Refusal::Foreign(part)).into());
+                }
                 if path.exists() && (is_device(&path) || existing == Existing::Update) {
                     self.expect_no_overlap(&path)?;
                 }
@@ -461,9 +467,4 @@ fn expect_target(path: &Path) -> Result<(), ExtractError> {
             if parent.unwrap_or(Path::new(".")).is_dir() { Ok(()) } else { refused(Refusal::Parent) }
         }
     }
-}
-
-fn is_device(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    path.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device())
 }

@@ -64,6 +64,9 @@ fn target(error: &TargetError) -> (Exit, Option<&'static str>) {
             Exit::Busy,
             Some("--in-place updates it where it lies, --force replaces it when the new one is complete"),
         ),
+        TargetError::Refused(_, Refusal::Foreign(_)) => {
+            (Exit::Busy, Some("move that file away, or give the image another name"))
+        }
         TargetError::Refused(_, Refusal::Alias(_)) => {
             (Exit::Busy, Some("name the target itself as seed, or none"))
         }

@@ -97,16 +97,17 @@ impl SmallDisk {
         or_skip("tmpfs", mounted).map(|_| Self(directory.to_owned()))
     }
 
-    /// One whose files can share extents.
+    /// One whose files can share extents: of btrfs or xfs.
     #[track_caller]
-    pub(crate) fn btrfs(directory: &Path, mebibytes: u64) -> Option<Self> {
+    pub(crate) fn sharing(kind: &str, directory: &Path, mebibytes: u64) -> Option<Self> {
         std::fs::create_dir(directory).expect("the sandbox can be written");
-        let file = directory.with_extension("btrfs");
+        let file = directory.with_extension(kind);
         let made = std::fs::File::create(&file).and_then(|file| file.set_len(mebibytes << 20));
         made.expect("the sandbox can be written");
-        let mounted = run("mkfs.btrfs", &["--quiet", text(&file)])
+        let options: &[&str] = if kind == "xfs" { &["-q", "-m", "reflink=1"] } else { &["--quiet"] };
+        let mounted = run(&format!("mkfs.{kind}"), &[options, &[text(&file)]].concat())
             .and_then(|_| run("mount", &["-o", "loop", text(&file), text(directory)]));
-        or_skip("btrfs", mounted).map(|_| Self(directory.to_owned()))
+        or_skip(kind, mounted).map(|_| Self(directory.to_owned()))
     }
 
     /// Puts everything on the disk: extents that are not there yet cannot be shared.

@@ -48,8 +48,8 @@ impl Device {
         if let Some(mount) = guard::mounted_through(number) {
             return Err(refused(Refusal::Mounted(mount)));
         }
-        if let Some(twin) = guard::twin_in_use(number) {
-            return Err(refused(Refusal::Loop(twin)));
+        if let Some(other) = guard::twin_in_use(number).or_else(|| guard::shown_by(number)) {
+            return Err(refused(Refusal::Loop(other)));
         }
         Ok(Self { media: Media::device(Arc::new(file)), len, image_len, zero_tail })
     }

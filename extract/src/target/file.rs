@@ -1,13 +1,13 @@
 //! Regular files: a new one that takes its place when complete, or one that is updated where it lies.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::seed::Window;
-use crate::target::{Media, Refusal, Share, Target, TargetError, guard, open_private};
+use crate::target::{Media, Refusal, Share, Target, TargetError, guard, mark, open_private};
 use crate::verified::Verified;
 
 /// A file on its way to becoming the image.
@@ -30,10 +30,16 @@ impl Replacement {
         let path = resolved.as_path();
         let part = part_of(path);
         let file = open_locked(&part, open_private)?;
+        let opens = |error| TargetError::Open(part.clone(), error);
+        if !mark::is_ours(&file).map_err(opens)? {
+            return Err(TargetError::Refused(path.to_owned(), Refusal::Foreign(part)));
+        }
+        if file.metadata().map_err(opens)?.len() == 0 {
+            mark::claim(&file).map_err(opens)?;
+        }
         if let Ok(existing) = path.metadata() {
             // Who replaces a file does not change who may read it.
             let _ = file.set_permissions(existing.permissions());
-            let _ = std::os::unix::fs::fchown(&file, Some(existing.uid()), Some(existing.gid()));
         }
         Self::of(file, path.to_owned(), Some(part), image_len)
     }
@@ -48,16 +54,16 @@ impl Replacement {
     fn of(file: File, path: PathBuf, part: Option<PathBuf>, image_len: u64) -> Result<Self, TargetError> {
         let opens = |error| TargetError::Open(path.clone(), error);
         let had = file.metadata().map_err(opens)?.len();
-        Ok(Self { media: Media::file(Arc::new(file), had == 0), path, part, image_len, had })
+        let media = Media::file(Arc::new(file), (had == 0).then(|| directory_of(&path).to_owned()));
+        Ok(Self { media, path, part, image_len, had })
     }
 
-    /// Makes the file as long as the image, unless its file system has no room for `needed` more bytes.
-    pub(crate) fn make_room(&self, needed: u64) -> Result<(), TargetError> {
+    /// Makes the file as long as the image, unless its file system has no room for what `written` bytes add to it.
+    pub(crate) fn make_room(&self, written: u64) -> Result<(), TargetError> {
         let file = self.media.handle();
-        if let Ok(space) = rustix::fs::fstatvfs(&**file) {
-            // What the file occupies already is written over.
-            let occupied = file.metadata().map_or(0, |metadata| metadata.blocks() * 512);
-            let available = space.f_bavail.saturating_mul(space.f_frsize).saturating_add(occupied);
+        if let (Ok(space), Ok(metadata)) = (rustix::fs::fstatvfs(&**file), file.metadata()) {
+            let available = space.f_bavail.saturating_mul(space.f_frsize);
+            let needed = growth(&metadata, self.image_len, written);
             if needed > available {
                 return Err(TargetError::Space { path: self.path.clone(), needed, available });
             }
@@ -76,11 +82,24 @@ impl Replacement {
     }
 }
 
+/// How much more a file occupies at most when `written` bytes of an image of `image_len` are written to it.
+fn growth(file: &Metadata, image_len: u64, written: u64) -> u64 {
+    // What lies behind the image is cut off last, and the rest is written over.
+    let surplus = file.len().saturating_sub(image_len);
+    let occupied = file.blocks().saturating_mul(512).saturating_sub(surplus);
+    written.min(image_len.saturating_sub(occupied))
+}
+
 impl Drop for Replacement {
     fn drop(&mut self) {
         // Closing is not enough: a process that was started meanwhile may have the file open as well.
         let _ = self.media.handle().unlock();
     }
+}
+
+/// The directory that `path` is a name in.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The file beside `path` in which a new image grows.
@@ -147,11 +166,14 @@ impl Target for Replacement {
         }
         let Some(part) = &self.part else { return Ok(()) };
         let renames = |error| TargetError::Rename(self.path.clone(), error);
+        if let Ok(existing) = self.path.metadata() {
+            // Not before: what belongs to somebody else is not continued by a later run.
+            let _ = std::os::unix::fs::fchown(&**file, Some(existing.uid()), Some(existing.gid()));
+            let _ = file.set_permissions(existing.permissions());
+        }
         std::fs::rename(part, &self.path).map_err(renames)?;
-        let directory = match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(renames)
+        // Not before: a run that is cut short here has left a file of ours.
+        mark::release(file);
+        File::open(directory_of(&self.path)).and_then(|directory| directory.sync_all()).map_err(renames)
     }
 }

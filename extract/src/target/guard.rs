@@ -2,8 +2,11 @@
 
 use std::fs::{self, File};
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use crate::alias::{Relation, relation};
+use crate::seed::Identity;
 
 /// Why a target is not touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Refusal {
     Swap,
     /// It exists and nobody said that it may be replaced.
     Exists,
+    /// A file that no run of ours has left is where the image would grow.
+    Foreign(PathBuf),
     /// It is neither a regular file nor a block device.
     Kind,
     /// It would be a new file among the devices.
@@ -42,6 +47,13 @@ impl std::fmt::Display for Refusal {
             Self::Loop(name) => write!(f, "is in use by the loop device {name}"),
             Self::Swap => f.write_str("is in use as swap space"),
             Self::Exists => f.write_str("exists and is not the image"),
+            Self::Foreign(part) => {
+                write!(
+                    f,
+                    "cannot be made: {} is in the way and was not left by an earlier run",
+                    part.display()
+                )
+            }
             Self::Kind => f.write_str("is neither a regular file nor a block device"),
             Self::Device => f.write_str("does not exist, and no file is made below /dev"),
             Self::Parent => f.write_str("cannot be made: its directory does not exist"),
@@ -59,12 +71,25 @@ pub(super) fn check_file(file: &File) -> Result<(), Refusal> {
     if let Some(name) = loops().find(|(_, backing)| is_it(backing)).map(|(name, _)| name) {
         return Err(Refusal::Loop(name));
     }
+    if is_swap(is_it) { Err(Refusal::Swap) } else { Ok(()) }
+}
+
+/// Whether the kernel swaps to what `is_it` knows.
+fn is_swap(is_it: impl Fn(&Path) -> bool) -> bool {
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
     let mut areas = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next());
-    if areas.any(|area| is_it(Path::new(area))) {
-        return Err(Refusal::Swap);
-    }
-    Ok(())
+    areas.any(|area| is_it(Path::new(area)))
+}
+
+/// A loop device that shows some of the bytes of this device. The kernel lets both be opened for oneself alone.
+pub(super) fn shown_by(number: u64) -> Option<String> {
+    let overlaps = |backing: &Path| {
+        backing.metadata().is_ok_and(|backing| {
+            let [one, other] = [backing.rdev(), number].map(Identity::Device);
+            backing.file_type().is_block_device() && relation(one, other) != Relation::Apart
+        })
+    };
+    loops().find(|(_, backing)| overlaps(backing)).map(|(name, _)| name)
 }
 
 /// The loop devices in use, each with the file it shows.
@@ -125,6 +150,9 @@ pub(super) fn mounted_through(number: u64) -> Option<PathBuf> {
 /// Who holds a device that cannot be opened for ourselves alone.
 pub(super) fn holder_of(path: &Path) -> Refusal {
     let number = path.metadata().map_or(0, |metadata| metadata.rdev());
+    if is_swap(|area| area.metadata().is_ok_and(|area| area.rdev() == number && number != 0)) {
+        return Refusal::Swap;
+    }
     mounted_through(number).map_or(Refusal::InUse, Refusal::Mounted)
 }
 

@@ -5,11 +5,13 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chunk_chunker::is_zero;
 use rustix::fs::FallocateFlags;
 
+use crate::target::scratch::Scratch;
 use crate::target::{Share, TargetError, ioctl};
 use crate::verified::Verified;
 
@@ -35,21 +37,26 @@ enum Zeros {
 #[derive(Debug)]
 pub(crate) struct Media {
     file: Arc<File>,
-    /// Whether it is known to read as zeros wherever nothing was written.
-    blank: bool,
+    /// Where extents are looked at before they are shared. There is one only if the file is known to read as zeros
+    /// wherever nothing was written.
+    scratch: Option<Scratch>,
     zeros: Zeros,
     old: Vec<u8>,
 }
 
 impl Media {
-    /// A regular file; `blank` if it was made just now.
-    pub(crate) fn file(file: Arc<File>, blank: bool) -> Self {
-        Self { file, blank, zeros: Zeros::Hole, old: Vec::new() }
+    /// A regular file. If it was made just now, its directory is given.
+    pub(crate) fn file(file: Arc<File>, blank_in: Option<PathBuf>) -> Self {
+        Self { file, scratch: blank_in.map(Scratch::new), zeros: Zeros::Hole, old: Vec::new() }
     }
 
     /// A block device.
     pub(crate) fn device(file: Arc<File>) -> Self {
-        Self { file, blank: false, zeros: Zeros::ZeroOut, old: Vec::new() }
+        Self { file, scratch: None, zeros: Zeros::ZeroOut, old: Vec::new() }
+    }
+
+    fn is_blank(&self) -> bool {
+        self.scratch.is_some()
     }
 
     pub(crate) fn handle(&self) -> &Arc<File> {
@@ -61,7 +68,7 @@ impl Media {
         let at = block.at();
         let fails = |error| TargetError::Write { at, error };
         let all = std::iter::once(0..block.bytes().len()).collect();
-        let differing = if self.blank { all } else { self.differing(block).unwrap_or(all) };
+        let differing = if self.is_blank() { all } else { self.differing(block).unwrap_or(all) };
         let mut written = 0;
         for range in differing {
             written += self.write(block, range, shares).map_err(fails)?;
@@ -119,30 +126,25 @@ impl Media {
     }
 
     /// Writes a part of a block, or shares it.
-    fn write_data(&self, block: &Verified, data: Range<usize>, shares: &[Share<'_>]) -> io::Result<u64> {
-        let bytes = |part: &Range<usize>| &block.bytes()[part.clone()];
+    fn write_data(&mut self, block: &Verified, data: Range<usize>, shares: &[Share<'_>]) -> io::Result<u64> {
         let mut written = 0;
         let mut write = |part: Range<usize>| {
             written += part.len() as u64;
-            self.file.write_all_at(bytes(&part), block.at() + part.start as u64)
+            self.file.write_all_at(&block.bytes()[part.clone()], block.at() + part.start as u64)
         };
         let mut at = data.start;
-        let shares = if self.blank { shares } else { &[] };
-        for share in shares {
-            let Some(part) = shareable(share, block.at(), at..data.end) else { continue };
-            let image = block.at() + part.start as u64;
-            let offset = share.offset + (image - share.image.start);
-            if ioctl::clone_range(share.file, offset, part.len() as u64, &self.file, image).is_err() {
-                continue;
+        if let Some(scratch) = &mut self.scratch {
+            for share in shares {
+                let Some(part) = shareable(share, block.at(), at..data.end) else { continue };
+                let image = block.at() + part.start as u64;
+                let offset = share.offset + (image - share.image.start);
+                let shared =
+                    scratch.share(share.file, offset, &block.bytes()[part.clone()], &self.file, image);
+                if shared.is_ok() {
+                    write(at..part.start)?;
+                    at = part.end;
+                }
             }
-            // The seed may have changed since its bytes were checked.
-            let mut shared = vec![0; part.len()];
-            let reads = self.file.read_exact_at(&mut shared, image);
-            write(at..part.start)?;
-            if reads.is_err() || shared != bytes(&part) {
-                write(part.clone())?;
-            }
-            at = part.end;
         }
         if at < data.end {
             write(at..data.end)?;
@@ -155,7 +157,7 @@ impl Media {
         let range = block + part.start as u64..block + part.end as u64;
         let len = range.end - range.start;
         match self.zeros {
-            Zeros::Hole if self.blank => return Ok(0),
+            Zeros::Hole if self.is_blank() => return Ok(0),
             Zeros::Hole => {
                 let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
                 if rustix::fs::fallocate(self.file.as_fd(), flags, range.start, len).is_ok() {

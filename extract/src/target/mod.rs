@@ -6,8 +6,10 @@ mod device;
 mod file;
 pub(crate) mod guard;
 mod ioctl;
+pub(crate) mod mark;
 mod media;
 mod pipe;
+mod scratch;
 
 pub(crate) use device::Device;
 pub(crate) use file::{Replacement, part_of};
@@ -153,6 +155,12 @@ pub(crate) trait Target: Send {
 
     /// Puts the complete image, which the medium has, in its place.
     fn finish(&mut self) -> Result<(), TargetError>;
+}
+
+/// Whether a block device lies at `path`.
+pub(crate) fn is_device(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    path.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device())
 }
 
 /// Opens a file beside a target for reading and writing, making it if need be, and never through a link.

@@ -1,10 +1,13 @@
 //! Stores that are damaged, and servers that give wrong bytes.
 
 use std::fs;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use chunk_extract::{Existing, ExtractError, ReadError};
-use chunk_fetch::FetchErrorKind;
+use chunk_extract::{Existing, ExtractError, IndexError, ReadError};
+use chunk_fetch::{FetchError, FetchErrorKind, Source};
 use chunk_store::{Key, PackName};
 
 use crate::counting::Counting;
@@ -151,6 +154,67 @@ fn wrong_answers_are_asked_for_again_and_the_right_ones_used() {
         let target = directory.path().join("target");
         let report = run(&source, job(&source, store.index("new"), &target, Existing::Keep));
         assert!(report.late > 0, "something was asked for again: {report:?}");
+        assert_is(&target, &image);
+    }
+}
+
+/// A source one of whose reads fails.
+struct Hiccup {
+    inner: Counting,
+    /// Reads before that one.
+    left: AtomicU64,
+}
+
+impl Hiccup {
+    fn at(store: &Store, before: u64) -> Self {
+        Self { inner: store.source(), left: AtomicU64::new(before) }
+    }
+
+    fn read_or_fail(&self, object: &str) -> Result<(), FetchError> {
+        match self.left.fetch_sub(1, Ordering::SeqCst) {
+            0 => Err(FetchError {
+                location: object.to_owned(),
+                range: 0..0,
+                kind: FetchErrorKind::Io(io::Error::from_raw_os_error(5)),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Source for Hiccup {
+    fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
+        self.read_or_fail(object)?;
+        self.inner.read(object, range, buffer)
+    }
+
+    fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
+        self.read_or_fail(object)?;
+        self.inner.open(object, at_most, buffer)
+    }
+}
+
+#[test]
+fn a_read_that_fails_once_is_told_as_what_it_is_and_remembered_by_nobody() {
+    let store = store();
+    let image = fs::read(store.path().join("image")).expect("kept for comparison");
+    for before in 0.. {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let target = directory.path().join("target");
+        let source = Hiccup::at(&store, before);
+        let by_name = || job(&source, "new.cidx", &target, Existing::Keep);
+        match by_name().run() {
+            Ok(_) => {
+                assert!(before > 2, "each of the reads has failed once: {before}");
+                break;
+            }
+            Err(
+                ExtractError::Index(IndexError::Fetch(error)) | ExtractError::Store(ReadError::Fetch(error)),
+            ) => assert!(matches!(error.kind, FetchErrorKind::Io(_)), "read {before}: {error:?}"),
+            Err(error) => panic!("read {before}: {error:?}"),
+        }
+        assert!(!target.exists(), "read {before}");
+        by_name().run().expect("it is over");
         assert_is(&target, &image);
     }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::images::{blocks, noise};
 use crate::store::Store;
-use crate::tries::{assert_is, fail, job, part_of, run, seed};
+use crate::tries::{assert_is, fail, job, leave_part, part_of, run, seed};
 use crate::watching::Watching;
 
 fn directory() -> (TempDir, PathBuf) {
@@ -62,7 +62,7 @@ fn a_part_file_of_an_earlier_run_survives_what_forbids_this_one() {
     let image = blocks(0..3);
     store.make("new", &image);
     let (_directory, target) = directory();
-    fs::write(part_of(&target), &image[..1_500_000]).expect("written");
+    leave_part(&target, &image[..1_500_000]);
     let source = store.source();
     let mut forbidden = job(&source, store.index("new"), &target, Existing::Keep);
     forbidden.options.max_download = Some(0);
@@ -72,6 +72,62 @@ fn a_part_file_of_an_earlier_run_survives_what_forbids_this_one() {
     assert_eq!(report.totals.kept, 1 << 20);
     assert!(report.totals.missing < (3 << 20) - 1_500_000 + 2 * 8192, "{report:?}");
     assert_is(&target, &image);
+}
+
+/// Whoever calls his download so must not lose it, and whoever plans must hear of it.
+#[test]
+fn a_part_file_that_somebody_else_has_left_is_neither_used_nor_overwritten() {
+    let store = Store::new();
+    let image = blocks(0..2);
+    store.make("new", &image);
+    for existing in [Existing::Keep, Existing::Replace] {
+        let (directory, target) = directory();
+        if existing == Existing::Replace {
+            fs::write(&target, noise(77, 5000)).expect("written");
+        }
+        fs::write(part_of(&target), b"half of something else").expect("written");
+        let before = fingerprint(directory.path());
+        let source = store.source();
+        let [ran, planned] = [
+            fail(job(&source, store.index("new"), &target, existing)),
+            job(&source, store.index("new"), &target, existing).plan().expect_err("it is in the way"),
+        ];
+        for error in [ran, planned] {
+            assert!(
+                matches!(&error, ExtractError::Target(TargetError::Refused(_, Refusal::Foreign(part))) if *part == part_of(&target)),
+                "{error:?}"
+            );
+        }
+        assert_eq!(fingerprint(directory.path()), before);
+        // Of an empty one nothing can be lost.
+        fs::write(part_of(&target), b"").expect("written");
+        run(&source, job(&source, store.index("new"), &target, existing));
+        assert_is(&target, &image);
+        let marked = rustix::fs::getxattr(&target, "user.chunk", &mut [0_u8; 9][..]);
+        assert_eq!(marked, Err(rustix::io::Errno::NODATA), "what is done is marked no more");
+    }
+}
+
+/// The owner changes last: nobody goes on with a file that belongs to somebody else.
+#[test]
+fn the_replacement_of_a_file_of_another_user_is_continued_too() {
+    let store = Store::new();
+    let image = blocks(0..6);
+    store.make("new", &image);
+    let (_directory, target) = directory();
+    fs::write(&target, noise(77, 5000)).expect("written");
+    if std::os::unix::fs::chown(&target, Some(1234), Some(4321)).is_err() {
+        return;
+    }
+    let source = store.source();
+    let watching = Watching::stopping_at(3 << 20);
+    let mut cancelled = job(&source, store.index("new"), &target, Existing::Replace);
+    cancelled.observer = &watching;
+    assert!(matches!(fail(cancelled), ExtractError::Cancelled));
+    let report = run(&source, job(&source, store.index("new"), &target, Existing::Replace));
+    assert!(report.totals.kept >= 3 << 20, "{report:?}");
+    assert_is(&target, &image);
+    assert_eq!(target.metadata().expect("a file").uid(), 1234);
 }
 
 #[test]

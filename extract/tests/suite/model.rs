@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::counting::Counting;
 use crate::images::{self, Numbers, noise};
 use crate::store::Store;
-use crate::tries::{Stream, assert_is, part_of, run, seed};
+use crate::tries::{Stream, assert_is, leave_part, part_of, run, seed};
 
 /// Pairs of an old and a new image.
 const PAIRS: usize = 30;
@@ -170,7 +170,7 @@ impl<'p> Case<'p> {
             }
         }
         if kind == 2 || kind == 3 {
-            fs::write(part_of(&self.target()), self.pair.bytes(numbers)).expect("written");
+            leave_part(&self.target(), &self.pair.bytes(numbers));
         }
     }
 

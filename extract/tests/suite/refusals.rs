@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use chunk_extract::{Existing, ExtractError, Refusal, TargetError};
-use chunk_testing::{LoopDevice, Mounted};
+use chunk_testing::{LoopDevice, Mounted, SwapArea};
 use rustix::fs::OFlags;
 
 use crate::images::{blocks, noise};
@@ -146,4 +146,31 @@ fn the_twin_of_a_mounted_loop_device_is_refused() {
     let refused = matches!(&error, ExtractError::Target(TargetError::Refused(_, Refusal::Loop(_))));
     assert!(refused, "{error:?}");
     mounted.unmount().expect("unmounted");
+}
+
+/// The kernel opens a device for one alone though a loop device shows it, so nobody but we can tell.
+#[test]
+fn a_device_that_a_loop_device_shows_is_refused() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("device");
+    fs::write(&file, noise(1, 4 << 20)).expect("written");
+    let Some(device) = LoopDevice::attach(&file) else { return };
+    let Some(upper) = LoopDevice::attach_part(device.path(), 1 << 20..2 << 20) else { return };
+    let name = upper.path().file_name().expect("a name").to_str().expect("ASCII").to_owned();
+    assert_eq!(refusal(device.path(), Existing::Update, &[]), Refusal::Loop(name));
+    assert!(fs::read(&file).expect("a file") == noise(1, 4 << 20), "nothing was written");
+}
+
+#[test]
+fn swap_space_is_refused_whether_it_is_a_device_or_a_file() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("swap");
+    fs::write(&file, vec![0; 4 << 20]).expect("written");
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("it is ours");
+    if let Some(_swap) = SwapArea::start(&file) {
+        assert_eq!(refusal(&file, Existing::Update, &[]), Refusal::Swap);
+    }
+    let Some(device) = LoopDevice::attach(&file) else { return };
+    let Some(_swap) = SwapArea::start(device.path()) else { return };
+    assert_eq!(refusal(device.path(), Existing::Update, &[]), Refusal::Swap);
 }

@@ -129,6 +129,14 @@ pub(crate) fn part_of(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Leaves what a run for `path` that was cut short might leave.
+pub(crate) fn leave_part(path: &Path, bytes: &[u8]) {
+    let part = part_of(path);
+    std::fs::write(&part, bytes).expect("written");
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(&part, "user.chunk", b"part", flags).expect("the file system has attributes");
+}
+
 /// Fails the test unless the file at `path` has exactly these bytes.
 #[track_caller]
 pub(crate) fn assert_is(path: &Path, image: &[u8]) {

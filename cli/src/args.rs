@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
 pub use crate::extract::{Extract, Plan, Pull};
+use crate::network::Network;
 pub use crate::serve::{Proxy, Serve};
 use crate::size::Size;
 
@@ -175,7 +176,9 @@ pub struct Diff {
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = with_exit_codes("\
-Example:
+Examples:
+  chunk verify --repair /dev/mmcblk0p2 https://cdn.example.com/os/image.ext4.cidx
+      fetches and rewrites the blocks that are not the image's, and tells which they were
   chunk verify --set-aside store && chunk make --version 1.0 image.ext4
       mends version 1.0: what is damaged makes room, and what the image lacks then is stored again
 
@@ -184,7 +187,7 @@ pub struct Verify {
     /// Directory of a store, or an index; with INDEX, a file or device that should be its image
     #[arg(default_value = "store", value_name = "STORE|INDEX|TARGET")]
     pub what: PathBuf,
-    /// The index that a file or device is compared with
+    /// The index that a file or device is compared with: a file, a file's path with @LABEL or @ID, or a URL
     pub index: Option<PathBuf>,
     /// Rewrite what is wrong in the file or device
     #[arg(long, requires = "index")]
@@ -192,6 +195,9 @@ pub struct Verify {
     /// Rename damaged packs and indexes of a STORE, so that `make` stores them again
     #[arg(long, conflicts_with = "index")]
     pub set_aside: bool,
+    /// How the store of INDEX is asked
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 /// Arguments of `cat`.

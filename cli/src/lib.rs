@@ -39,8 +39,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Command::List(list) => list::run(list, &output),
         Command::Diff(diff) => diff::run(diff, &output),
         Command::Patch(patch) => patch::run(patch, &output),
-        Command::Verify(Verify { what, index: Some(index), repair, .. }) => {
-            extract::verify(what, index, *repair, &output)
+        Command::Verify(verify @ Verify { what, index: Some(index), .. }) => {
+            extract::verify(verify, what, index, &output)
         }
         Command::Verify(verify) => verify::run(verify, &output),
         Command::Extract(extract) => extract::run(extract, &output),

@@ -104,6 +104,11 @@ impl Network {
         Ok((self.http(mirrors, stop)?, name))
     }
 
+    /// How much of `download` bytes stays in the cache.
+    pub(crate) fn most_cached(&self, download: u64) -> u64 {
+        self.cache.as_ref().map_or(0, |_| download.min(self.cache_size.0))
+    }
+
     /// The store for an index in the local directory `beside`.
     pub(crate) fn local(&self, beside: &Path, stop: Arc<AtomicBool>) -> Result<Store, Failure> {
         let (urls, directories): (Vec<_>, Vec<_>) = self.store.iter().partition(|store| is_url(store));

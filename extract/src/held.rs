@@ -10,7 +10,7 @@ use chunk_index::{Digest, Entry, LeafList, ShortName, leaf_lists};
 
 use crate::job::{ExtractError, Notice, Observer, Progress};
 use crate::places::{Place, Places, Wanted};
-use crate::seed::{Scan, Seed};
+use crate::seed::{Found, Scan, Seed};
 
 /// Chunks of a seed that are looked at before what is said of it is believed.
 const SAMPLE: usize = 64;
@@ -30,6 +30,8 @@ pub(crate) struct Holdings<'a> {
     /// Bytes of all seeds, and how many are scanned.
     pub total: u64,
     pub scanned: AtomicU64,
+    /// Most bytes of memory that all this has taken.
+    pub memory: usize,
 }
 
 impl Holdings<'_> {
@@ -84,6 +86,17 @@ impl Holdings<'_> {
         self.wanted.as_ref().is_some_and(|wanted| wanted.len() == self.places.len())
     }
 
+    /// Bytes of memory that this takes now.
+    fn held(&self) -> usize {
+        let lists = self.known.values().map(list_memory).sum::<usize>();
+        self.places.memory() + self.wanted.as_ref().map_or(0, Wanted::memory) + lists
+    }
+
+    /// Most bytes of memory that this has taken so far.
+    pub(crate) fn most_memory(&self) -> u64 {
+        self.memory.max(self.held()) as u64
+    }
+
     fn note(&mut self, short: ShortName, len: u32, place: Place) {
         if self.wanted.as_ref().is_none_or(|wanted| wanted.has(short, len)) {
             self.places.add(short, len, place);
@@ -127,6 +140,9 @@ impl Holdings<'_> {
         if self.observer.is_cancelled() {
             return Err(ExtractError::Cancelled);
         }
+        // They were found in parts, and each table may have grown to twice what is in it.
+        let found_len = 2 * found.len() * size_of::<Found>();
+        self.memory = self.memory.max(self.held() + found_len + 2 * found.len() * Places::ROW);
         for chunk in &found {
             self.places.add(chunk.short, chunk.len, Place { seed: number, offset: chunk.offset });
         }
@@ -146,6 +162,11 @@ fn placed(lists: &[LeafList]) -> impl Iterator<Item = (Entry, u64)> {
         at = at.saturating_add(u64::from(entry.len).saturating_mul(entry.repeats.saturating_add(1)));
         (*entry, offset)
     })
+}
+
+/// Bytes that a list takes in memory, among others.
+pub(crate) fn list_memory(list: &LeafList) -> usize {
+    size_of::<Digest>() + size_of::<LeafList>() + size_of_val(list.entries())
 }
 
 /// Whether a sample of the chunks lies where `lists` say.

@@ -7,6 +7,7 @@ use chunk_fetch::{Source, Spent};
 use chunk_index::{Index, LeafList, VersionId};
 
 use crate::ReadError;
+use crate::demand::Demand;
 use crate::error::IndexError;
 use crate::plan::{Limits, Totals};
 use crate::recipe::Fetched;
@@ -238,6 +239,10 @@ pub struct Report {
     pub spent: Spent,
     /// Bytes of memory that recipe, places and plan took.
     pub memory: u64,
+    /// What the work takes at most.
+    pub demand: Demand,
+    /// The parts of the image that the target does not hold, or did not: whole blocks, neighbours joined.
+    pub wrong: Vec<Range<u64>>,
     /// How long each part took.
     pub seconds: Phases,
 }

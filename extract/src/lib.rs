@@ -8,10 +8,12 @@
 
 mod alias;
 mod content;
+mod demand;
 mod error;
 mod held;
 mod image;
 mod job;
+mod journal;
 mod need;
 mod patched;
 mod places;
@@ -28,6 +30,7 @@ mod verified;
 mod work;
 
 pub use alias::{Relation, relation};
+pub use demand::Demand;
 pub use error::{IndexError, ReadError};
 pub use image::Image;
 pub use job::{

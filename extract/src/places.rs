@@ -25,6 +25,9 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    /// Bytes of a chunk in the table.
+    pub(crate) const ROW: usize = size_of::<(u64, u64)>();
+
     /// Notes that the chunk `short` of `len` bytes lies at `place`. Zeros are not noted, nor is a place beyond
     /// what a row holds.
     pub(crate) fn add(&mut self, short: ShortName, len: u32, place: Place) {
@@ -59,7 +62,7 @@ impl Places {
 
     /// Bytes that the table takes in memory.
     pub(crate) fn memory(&self) -> usize {
-        self.rows.capacity() * size_of::<(u64, u64)>()
+        self.rows.capacity() * Self::ROW
     }
 }
 
@@ -83,6 +86,11 @@ impl Wanted {
     /// Whether a chunk is looked for.
     pub(crate) fn has(&self, short: ShortName, len: u32) -> bool {
         self.keys.binary_search(&key(short, len)).is_ok()
+    }
+
+    /// Bytes that this takes in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.keys.capacity() * size_of::<u64>()
     }
 
     /// How many chunks are looked for.

@@ -7,11 +7,13 @@ use chunk_index::Entry;
 
 use crate::alias::{Relation, relation};
 use crate::content::Content;
+use crate::demand::{self, Demand};
 use crate::job::{ExtractError, Job, Notice, Phases, Progress, Report, SeedPart, Verify, Version};
+use crate::journal::Journal;
 use crate::patched::{ByPatch, Way};
 use crate::plan::{Held, Plan, Totals};
 use crate::recipe::{Front, Recipe};
-use crate::saved::{Journal, Saved};
+use crate::saved::Saved;
 use crate::seed::{Seed, Window};
 use crate::survey::{Known, Looked, OpenIndex, Survey, blocks_of};
 use crate::target::{
@@ -73,7 +75,11 @@ impl Job<'_> {
         let journal = match prepared.journal.take() {
             // One that an earlier run has left is done with when this one is.
             Some(path) if in_place || path.exists() => {
-                Some(Journal::open(&path).map_err(ExtractError::Journal)?)
+                let blocks = prepared.check.blocks();
+                let needed = prepared.journal_seed.map(|seed| prepared.plan.read_of(seed, blocks));
+                let longest = demand::longest_journal(&self.options);
+                let journal = Journal::start(&path, longest, needed.unwrap_or_default());
+                Some(journal.map_err(ExtractError::Journal)?)
             }
             _ => None,
         };
@@ -300,7 +306,7 @@ impl Job<'_> {
     /// Finds out what the seeds hold, and plans.
     fn prepare(&self, looked: Looked) -> Result<Prepared, ExtractError> {
         match looked {
-            Looked::Right(survey, index) => Ok(Prepared::nothing_to_do(survey, index)),
+            Looked::Right(survey, index) => Ok(Prepared::nothing_to_do(survey, index, self.options.threads)),
             Looked::Wrong(survey, index) => self.conclude(self.survey(survey, index)?),
         }
     }
@@ -333,13 +339,32 @@ impl Job<'_> {
         }
         self.observer.notice(&Notice::Planned(&plan.totals));
         let memory = (recipe.memory() + places.memory() + plan.memory()) as u64;
+        let known = memory + check.memory() as u64;
+        // A plan may be made twice.
+        let planning = demand::for_looking(known + plan.memory() as u64, 0);
+        let looking = demand::for_looking(survey.memory + recipe.memory() as u64, self.options.threads);
+        let most = demand::for_work(&plan, known, &self.options).max(planning).max(looking);
         let moves = plan.totals.seeds.get(usize::from(own)).is_some_and(|bytes| *bytes > 0);
         let in_place = own_seed.is_some() && moves;
+        let demand = self.demand_of(most, &survey, recipe.head(), &plan.totals, in_place);
         let parts = std::mem::take(&mut survey.parts);
         let seeds = parts.into_iter().map(|part| part.seed).chain(own_seed).collect();
         survey.phases.plan = started.elapsed();
-        let Survey { journal, late, phases, .. } = survey;
-        Ok(Prepared { recipe, check, plan, seeds, object, journal, in_place, late, memory, phases })
+        let Survey { journal, journal_seed, late, phases, .. } = survey;
+        Ok(Prepared {
+            recipe,
+            check,
+            plan,
+            seeds,
+            object,
+            journal,
+            journal_seed,
+            in_place,
+            late,
+            memory,
+            demand,
+            phases,
+        })
     }
 
     /// Makes sure of what was written.
@@ -379,6 +404,8 @@ impl Job<'_> {
             index: prepared.recipe.fetched(),
             spent: self.source.spent(),
             memory: prepared.memory,
+            demand: prepared.demand,
+            wrong: prepared.plan.ranges(prepared.check.blocks()),
             seconds: prepared.phases,
         }
     }
@@ -433,16 +460,19 @@ struct Prepared {
     seeds: Vec<Seed>,
     object: String,
     journal: Option<PathBuf>,
+    /// The number of the seed that an earlier run's journal is.
+    journal_seed: Option<u16>,
     /// Whether old bytes of the target are moved.
     in_place: bool,
     /// Bytes of patches that were fetched in vain.
     late: u64,
     memory: u64,
+    demand: Demand,
     phases: Phases,
 }
 
 impl Prepared {
-    fn nothing_to_do(survey: Survey, index: OpenIndex) -> Self {
+    fn nothing_to_do(survey: Survey, index: OpenIndex, threads: usize) -> Self {
         let recipe = match index {
             OpenIndex::Whole(recipe) => *recipe,
             OpenIndex::Front(front, _) => Recipe::without_chunks(*front),
@@ -450,9 +480,25 @@ impl Prepared {
         let (blocks, image) = (recipe.blocks(), recipe.record().image_len());
         let plan = Plan { totals: Totals { image, kept: image, ..Totals::default() }, ..Plan::default() };
         let check = Check::new(blocks, Vec::new());
+        let known = recipe.memory() as u64 + survey.memory;
+        let demand = Demand { memory: demand::for_looking(known, threads), ..Demand::default() };
         let seeds = survey.parts.into_iter().map(|part| part.seed).collect();
         let (object, journal, phases) = (String::new(), survey.journal, survey.phases);
-        Self { recipe, check, plan, seeds, object, journal, in_place: false, late: 0, memory: 0, phases }
+        let (journal_seed, in_place, late, memory) = (None, false, 0, 0);
+        Self {
+            recipe,
+            check,
+            plan,
+            seeds,
+            object,
+            journal,
+            journal_seed,
+            in_place,
+            late,
+            memory,
+            demand,
+            phases,
+        }
     }
 }
 

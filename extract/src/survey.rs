@@ -10,7 +10,7 @@ use chunk_chunker::image::{BLOCK, Blocks};
 use chunk_index::{Block, Head, LeafList, Placed};
 
 use crate::content::Content;
-use crate::held::Holdings;
+use crate::held::{Holdings, list_memory};
 use crate::job::{ExtractError, Job, Phases, Progress, SeedPart, Verify};
 use crate::places::{Places, Wanted};
 use crate::recipe::{Fetched, Front, Recipe};
@@ -78,6 +78,10 @@ pub(crate) struct Survey {
     /// Bytes of patches that were fetched in vain.
     pub(crate) late: u64,
     pub(crate) journal: Option<PathBuf>,
+    /// The number of the seed that an earlier run's journal is.
+    pub(crate) journal_seed: Option<u16>,
+    /// Most bytes of memory that looking for chunks has taken.
+    pub(crate) memory: u64,
     pub(crate) phases: Phases,
 }
 
@@ -98,12 +102,20 @@ impl Survey {
             done,
             late,
             journal,
+            journal_seed: None,
+            memory: 0,
             phases,
         }
     }
 
     pub(crate) fn own_seed(&self) -> Option<Seed> {
         self.window.as_ref().map(|window| Seed::window(OWN.to_owned(), window.clone()))
+    }
+
+    /// Bytes that what is said of the seeds takes in memory.
+    fn lists_memory(&self) -> u64 {
+        let lists = self.parts.iter().filter_map(|part| part.lists.as_ref()).chain(&self.own_lists);
+        lists.flatten().map(list_memory).sum::<usize>() as u64
     }
 
     /// Which blocks are right already. In a new file, those of zeros are.
@@ -128,7 +140,8 @@ impl Job<'_> {
     ) -> Result<Looked, ExtractError> {
         let is_blank = rereads && content.is_none();
         let window = content.filter(|_| !self.options.ignore_target);
-        let mut survey = Survey::new(self.take_seeds(), window, rereads, is_blank);
+        let (parts, journal_seed) = self.take_seeds();
+        let mut survey = Survey { journal_seed, ..Survey::new(parts, window, rereads, is_blank) };
         let started = Instant::now();
         let record = index.head().record();
         let blocks = Blocks::of_len(record.image_len());
@@ -166,19 +179,20 @@ impl Job<'_> {
         }
     }
 
-    /// The seeds, with what an earlier run has saved for this one.
-    fn take_seeds(&mut self) -> Vec<SeedPart> {
+    /// The seeds, with what an earlier run has saved for this one, and which that is.
+    fn take_seeds(&mut self) -> (Vec<SeedPart>, Option<u16>) {
         let mut parts = std::mem::take(&mut self.seeds);
         let journal = match (&self.state, self.path()) {
             (Some(state), Some(path)) if !self.options.ignore_target => state.journal(&path),
             _ => None,
         };
-        if let Some(window) = journal.and_then(|journal| Window::open(&journal, None).ok()) {
-            let seed = Seed::window("journal".to_owned(), window);
-            parts.push(SeedPart { seed, lists: None });
-        }
-        parts.truncate(usize::from(u16::MAX));
-        parts
+        parts.truncate(usize::from(u16::MAX) - 1);
+        let Some(window) = journal.and_then(|journal| Window::open(&journal, None).ok()) else {
+            return (parts, None);
+        };
+        let number = u16::try_from(parts.len()).expect("there are no more seeds than numbers");
+        parts.push(SeedPart { seed: Seed::window("journal".to_owned(), window), lists: None });
+        (parts, Some(number))
     }
 
     /// Notes all chunks of all seeds, and fetches the lists of the index that they do not tell.
@@ -194,6 +208,7 @@ impl Job<'_> {
             holdings.add(survey.own, &seed, survey.own_lists.as_deref(), None)?;
         }
         holdings.places.sort();
+        survey.memory = holdings.most_memory() + survey.lists_memory();
         let Holdings { places, known, .. } = holdings;
         survey.phases.scan = started.elapsed();
         let recipe = Recipe::fetch(front, self.source, &object, &known)?;
@@ -230,6 +245,7 @@ impl Job<'_> {
             holdings.add(survey.own, &seed, survey.own_lists.as_deref(), Some(wrong))?;
         }
         holdings.places.sort();
+        survey.memory = holdings.most_memory() + survey.lists_memory();
         let places = holdings.places;
         survey.phases.scan = started.elapsed();
         Ok(Known { survey, recipe, object: String::new(), places })
@@ -245,6 +261,7 @@ impl Job<'_> {
             observer: self.observer,
             total,
             scanned: AtomicU64::new(0),
+            memory: 0,
         }
     }
 }

@@ -6,6 +6,9 @@ use chunk_chunker::image::{BLOCK, Blocks};
 use chunk_chunker::is_zero;
 use chunk_index::Block;
 
+/// Bytes that are known of a block beside its hash: what the target holds in its place, and whether that is right.
+const BESIDE: usize = 48;
+
 /// What the blocks of an image must be.
 #[derive(Debug)]
 pub(crate) struct Check {
@@ -28,6 +31,11 @@ impl Check {
     /// The blocks of the image.
     pub(crate) fn blocks(&self) -> Blocks {
         self.blocks
+    }
+
+    /// Bytes that this, and what is known of each block beside, take in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.said.len() * (size_of::<Block>() + BESIDE)
     }
 
     /// What all blocks must be.

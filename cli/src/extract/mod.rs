@@ -1,4 +1,4 @@
-//! `chunk extract`, `chunk plan` and `chunk verify TARGET INDEX`.
+//! `chunk extract`, `chunk plan`, `chunk pull` and `chunk verify TARGET INDEX`.
 
 #![expect(
     clippy::redundant_closure_for_method_calls,
@@ -6,6 +6,7 @@
 )]
 
 mod args;
+mod check;
 pub(crate) mod failure;
 pub(crate) mod seeds;
 mod tell;
@@ -13,6 +14,7 @@ mod watch;
 
 pub(crate) use args::expected;
 pub use args::{Extract, Plan, Pull};
+pub(crate) use check::verify;
 pub(crate) use watch::Watch;
 
 use std::io;
@@ -20,7 +22,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chunk_extract::{Destination, Existing, Job, Limits, Options, Report, State, Version as Wanted, Window};
-use chunk_fetch::DirectorySource;
 use chunk_store::line::Version;
 use serde_json::json;
 
@@ -87,7 +88,8 @@ pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
 fn plan_task(what: &What, task: Task, watch: &Watch, output: &Output) -> Result<(), Failure> {
     let target = task.target.clone();
     let report = task.run(what, options(what), watch, |job| job.plan())?;
-    let answer = Answer::of_plan(&target, &report);
+    let cached = what.network.most_cached(report.totals.download + report.index.bytes);
+    let answer = Answer::of_plan(&target, &report, cached);
     output.answer(&answer, || answer.lines())
 }
 
@@ -193,44 +195,4 @@ fn options(what: &What) -> Options {
 fn is_same(one: &Path, other: &Path) -> bool {
     let identity = |path| Window::open(path, None).map(|window| window.identity()).ok();
     identity(one).is_some_and(|one| Some(one) == identity(other))
-}
-
-/// Tells whether `target` is the image, and mends it if `repair` says so.
-pub(crate) fn verify(target: &Path, index: &Path, repair: bool, output: &Output) -> Result<(), Failure> {
-    let started = Instant::now();
-    let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
-    if !target.exists() {
-        let error = io::Error::from(io::ErrorKind::NotFound);
-        return Err(Failure::new(Exit::Missing, In { path: target.to_owned(), error }));
-    }
-    let located = locate::open(index)?;
-    let image_len = located.index.record().image_len();
-    let source = DirectorySource::new(located.store());
-    let job = Job {
-        source: &source,
-        version: Wanted::Index(located.index),
-        seeds: Vec::new(),
-        own_lists: None,
-        state: None,
-        destination: Destination::Path { path: target.to_owned(), existing: Existing::Update },
-        options: Options::default(),
-        observer: &watch,
-    };
-    let name = target.display().to_string();
-    let report = if repair { job.run() } else { job.plan() }.map_err(failure::of)?;
-    let answer = if repair { Answer::of_run(&name, &report) } else { Answer::of_plan(&name, &report) };
-    drop(watch);
-    if repair {
-        return output.answer(&answer, || answer.line(started.elapsed()));
-    }
-    output.answer(&answer, || answer.lines())?;
-    // A device may go on behind the image; a file that does is another one.
-    let surplus = target.metadata().map_or(0, |metadata| if metadata.is_file() { metadata.len() } else { 0 });
-    let surplus = surplus.saturating_sub(image_len);
-    let message = match (report.totals.write, surplus) {
-        (0, 0) => return Ok(()),
-        (0, surplus) => format!("{name} is not the image: it is {surplus} bytes longer"),
-        (wrong, _) => format!("{name} is not the image: {wrong} bytes in wrong blocks"),
-    };
-    Err(Failure::new(Exit::Integrity, message).hint("--repair rewrites only what is wrong"))
 }

@@ -35,6 +35,8 @@ pub(super) struct Answer {
     /// Fetched beyond the plan, because seeds were not what they seemed.
     late_bytes: u64,
     received_bytes: u64,
+    /// Requests planned, and such as nobody planned.
+    sent_requests: u64,
     retries: u64,
     /// Planned at most, or written.
     write_bytes: u64,
@@ -42,8 +44,14 @@ pub(super) struct Answer {
     saved_bytes: u64,
     /// Memory for index, places and plan.
     memory_bytes: u64,
+    /// Planned at most, or what the kernel has counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_memory_bytes: Option<u64>,
+    /// What the file systems of target and state must have free, and what is kept in the cache.
+    target_disk_bytes: u64,
+    state_disk_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_disk_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<Seconds>,
 }
@@ -76,8 +84,12 @@ impl Seconds {
 }
 
 impl Answer {
-    pub(super) fn of_plan(target: &str, report: &Report) -> Self {
-        Self::of(target, report, "planned")
+    pub(super) fn of_plan(target: &str, report: &Report, cached: u64) -> Self {
+        Self {
+            peak_memory_bytes: Some(report.demand.memory),
+            cache_disk_bytes: Some(cached),
+            ..Self::of(target, report, "planned")
+        }
     }
 
     pub(super) fn of_pull(target: &str, report: &Report) -> Self {
@@ -115,11 +127,15 @@ impl Answer {
             index_bytes: report.index.bytes,
             late_bytes: report.late,
             received_bytes: report.spent.bytes,
+            sent_requests: report.spent.requests,
             retries: report.spent.retries,
             write_bytes: totals.write,
             saved_bytes: totals.saved,
             memory_bytes: report.memory,
             peak_memory_bytes: None,
+            target_disk_bytes: report.demand.target_disk,
+            state_disk_bytes: report.demand.state_disk,
+            cache_disk_bytes: None,
             seconds: None,
         }
     }
@@ -135,13 +151,22 @@ impl Answer {
             );
         }
         let copied: u64 = self.seeds.iter().map(|seed| seed.bytes).sum();
+        let retries = if self.retries == 1 { "1 retry" } else { &format!("{} retries", self.retries) };
+        let patched = match self.patched_bytes {
+            0 => String::new(),
+            patched => format!("patched {}, ", human(patched)),
+        };
+        let peak =
+            self.peak_memory_bytes.map_or_else(String::new, |peak| format!("memory {}, ", human(peak)));
         format!(
-            "extracted {}: image {}, kept {}, from seeds {}, downloaded {}, written {}, {} s\n",
+            "extracted {}: image {}, kept {}, from seeds {}, {patched}downloaded {} in {} with {retries}, \
+             written {}, {peak}{} s\n",
             self.target,
             human(self.image_bytes),
             human(self.kept_bytes),
             human(copied),
             human(self.download_bytes + self.late_bytes),
+            counted(self.sent_requests, "request"),
             human(self.write_bytes),
             seconds(took),
         )
@@ -180,9 +205,16 @@ impl Answer {
             ),
             format!("write     at most {}", human(self.write_bytes)),
             format!(
-                "memory    {} for the plan, {} for old bytes",
+                "memory    at most {}, of that {} for the plan, {} for old bytes",
+                human(self.peak_memory_bytes.unwrap_or(0)),
                 human(self.memory_bytes),
                 human(self.saved_bytes)
+            ),
+            format!(
+                "disk      at most {} for the target, {} for the state, {} for the cache",
+                human(self.target_disk_bytes),
+                human(self.state_disk_bytes),
+                human(self.cache_disk_bytes.unwrap_or(0))
             ),
         ]);
         lines.join("\n") + "\n"

@@ -26,6 +26,9 @@ fn without_a_target_the_image_gets_its_own_name_here() {
     assert!(sandbox.read("a.img") == new);
     let [line] = run.text().lines().collect::<Vec<_>>()[..] else { panic!("one line: {run}") };
     assert!(line.starts_with("extracted a.img: image 5.40 MB, kept 1.04 MB, "), "{line}");
+    for told in [", downloaded ", " requests with 0 retries, ", ", written ", ", memory ", " s"] {
+        assert!(line.contains(told), "{told}: {line}");
+    }
     let run = sandbox.chunk("extract store/a.img.cidx").succeeds();
     assert!(run.text().starts_with("unchanged a.img: image 5.40 MB was there already, "), "{run}");
 }
@@ -66,6 +69,8 @@ fn a_plan_is_what_is_then_done_and_changes_nothing() {
             "requests",
             "index_bytes",
             "saved_bytes",
+            "target_disk_bytes",
+            "state_disk_bytes",
         ];
         for key in same {
             assert_eq!(number(&plan, key), number(&done, key), "{key}");
@@ -106,6 +111,7 @@ fn the_report_names_what_machines_ask_for() {
         "saved_bytes",
         "seconds",
         "seeds",
+        "sent_requests",
         "target",
         "write_bytes",
         "zero_bytes",
@@ -115,6 +121,9 @@ fn the_report_names_what_machines_ask_for() {
     assert_eq!(string(&answer, "target"), "out");
     assert_eq!(number(&answer, "image_bytes"), new.len() as u64);
     assert_eq!(string(&answer["seeds"][0], "seed"), "old");
+    // The index lies here and was read before, all else was asked of the store.
+    let told = ["sent_requests", "received_bytes", "retries"].map(|key| number(&answer, key));
+    assert_eq!(told, [number(&answer, "requests"), number(&answer, "download_bytes"), 0], "{answer}");
     let parts = ["kept_bytes", "zero_bytes", "repeated_bytes", "patched_bytes", "missing_bytes"]
         .map(|key| number(&answer, key));
     let copied = number(&answer["seeds"][0], "bytes");
@@ -225,17 +234,52 @@ fn a_target_is_verified_and_only_what_is_wrong_is_rewritten() {
     let mut rotten = new.clone();
     rotten[1_234_567] ^= 4;
     sandbox.write("out", &rotten);
+    let run = sandbox.chunk("verify --json out store/a.img.cidx");
+    assert_eq!(run.code(), Some(6), "{run}");
+    let answer = run.json();
+    assert_eq!(answer["wrong"], serde_json::json!([{"offset": 1 << 20, "bytes": 1 << 20}]), "{answer}");
+    assert_eq!([number(&answer, "wrong_bytes"), number(&answer, "surplus_bytes")], [1 << 20, 0]);
     let before = fingerprint(sandbox.root());
     let run = sandbox.chunk("verify out store/a.img.cidx").fails(6);
-    run.says("out is not the image: 1048576 bytes in wrong blocks").says("hint: --repair");
+    assert!(run.text().ends_with("\nwrong     1.04 MB at byte 1048576\n"), "{run}");
+    let run = run.says("out is not the image: 1048576 bytes in wrong blocks");
+    run.says("hint: --repair");
     assert_eq!(fingerprint(sandbox.root()), before, "it was only looked at");
     let answer = sandbox.chunk("verify --json --repair out store/a.img.cidx").succeeds().json();
     assert_eq!(number(&answer, "write_bytes"), 4096, "one page");
+    assert_eq!(answer["wrong"], serde_json::json!([{"offset": 1 << 20, "bytes": 1 << 20}]), "{answer}");
     assert!(number(&answer, "missing_bytes") < 100_000, "{answer}");
     assert!(sandbox.read("out") == new);
     let answer = sandbox.chunk("verify --json --repair out store/a.img.cidx").succeeds().json();
     assert_eq!((string(&answer, "outcome"), number(&answer, "write_bytes")), ("unchanged", 0));
     sandbox.chunk("verify none store/a.img.cidx").fails(7);
+}
+
+/// Neighbours are one range, and the last block is as short as the image leaves it.
+#[test]
+fn wrong_ranges_are_named_to_their_last_byte() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    let mut rotten = new.clone();
+    rotten[0] ^= 1;
+    let len = rotten.len();
+    rotten[len - 1] ^= 1;
+    rotten[len - 1 - (1 << 20)] ^= 1;
+    rotten.extend_from_slice(b"and more");
+    sandbox.write("out", &rotten);
+    let answer = sandbox.chunk("verify --json out store/a.img.cidx").json();
+    let tail = (len as u64 - 1 - (1 << 20)) >> 20 << 20;
+    let wrong = serde_json::json!([
+        {"offset": 0, "bytes": 1 << 20},
+        {"offset": tail, "bytes": len as u64 - tail},
+    ]);
+    assert_eq!(answer["wrong"], wrong);
+    assert_eq!(number(&answer, "surplus_bytes"), 8);
+    sandbox.write("out", &[&new[..], b"more"].concat());
+    let run = sandbox.chunk("verify out store/a.img.cidx").fails(6);
+    run.says("and it is 4 bytes longer");
+    sandbox.chunk("verify --quiet --repair out store/a.img.cidx").succeeds();
+    assert!(sandbox.read("out") == new);
 }
 
 #[test]

@@ -148,3 +148,25 @@ fn the_server_counts_and_shows_nothing_outside() {
     assert!(counters.contains("chunk_requests_total 3\n"), "{counters}");
     assert!(counters.contains("chunk_sent_bytes_total 16\n"), "{counters}");
 }
+
+#[test]
+fn a_target_is_verified_and_repaired_over_the_network_by_what_is_wrong_alone() {
+    let (sandbox, _, new) = store();
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    let url = site.url("image.cidx");
+    sandbox.write("target", &new);
+    sandbox.chunk_with(["verify", "target", &url]).succeeds();
+    let mut rotten = new.clone();
+    rotten[3 * MIB + 5] ^= 1;
+    sandbox.write("target", &rotten);
+    let run = sandbox.chunk_with(["verify", "--json", "target", &url]);
+    assert_eq!(run.code(), Some(6), "{run}");
+    let answer = run.json();
+    assert_eq!(answer["wrong"], serde_json::json!([{"offset": 3 * MIB, "bytes": MIB}]), "{answer}");
+    assert!(sandbox.read("target") == rotten, "it was only looked at");
+    let answer = sandbox.chunk_with(["verify", "--json", "--repair", "target", &url]).succeeds().json();
+    assert_eq!(answer["write_bytes"], 4096, "{answer}");
+    let received = answer["received_bytes"].as_u64().expect("a number");
+    assert!(received < MIB as u64, "a frame or two, and the index: {answer}");
+    assert!(sandbox.read("target") == new);
+}

@@ -7,6 +7,7 @@
 
 mod apply;
 mod base;
+mod demand;
 mod run;
 mod streams;
 mod way;

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use crate::demand;
 use crate::job::{ExtractError, Job, Report, Verify};
+use crate::plan::joined;
 use crate::run::{FLUSH, Opened};
-use crate::saved::{Journal, Saved};
 use crate::survey::{OpenIndex, Survey};
 
 use super::way::Way;
@@ -60,8 +61,7 @@ impl Job<'_> {
     /// Forgets what an earlier run has saved, and remembers what the target is.
     fn conclude_patched(&self, survey: &Survey, index: &OpenIndex) -> Result<(), ExtractError> {
         if let Some(journal) = survey.journal.as_ref().filter(|journal| journal.exists()) {
-            let journal = Journal::open(journal).map_err(ExtractError::Journal)?;
-            Saved::new(Some(journal)).finish().map_err(ExtractError::Journal)?;
+            std::fs::remove_file(journal).map_err(ExtractError::Journal)?;
         }
         if let (Some(state), Some(path), OpenIndex::Whole(recipe)) = (&self.state, self.path(), index)
             && self.options.verify != Verify::Off
@@ -82,6 +82,14 @@ impl Job<'_> {
             index: index.fetched(),
             spent: self.source.spent(),
             memory: way.memory(),
+            demand: self.demand_of(
+                way.most_memory(demand::CONNECTION),
+                survey,
+                index.head(),
+                way.totals(),
+                false,
+            ),
+            wrong: joined(&way.missing, way.check().blocks()),
             seconds: survey.phases,
         }
     }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use chunk_chunker::image::Blocks;
+use chunk_index::FrameRef;
 
 use crate::plan::Limits;
 use crate::plan::runs::{Drawn, Origin};
@@ -75,6 +76,42 @@ impl Fetches {
     pub(crate) fn cost(&self) -> (u64, u64, u64) {
         let bytes = self.requests.iter().map(|request| request.range.end - request.range.start).sum();
         (bytes, self.gaps, self.requests.len() as u64)
+    }
+
+    /// Most stored bytes that are in memory at a time if `ahead` positions are worked at, and `room` may wait.
+    pub(crate) fn most_held(&self, drawn: &[(u32, FrameRef)], ahead: u32, room: u64) -> u64 {
+        let stored = |load: u32| u64::from(drawn[self.loads[load as usize].frame as usize].1.stored_len);
+        let mut last_use = vec![0; self.loads.len()];
+        self.uses.iter().for_each(|(position, load)| last_use[*load as usize] = *position);
+        // When each load comes, and when it goes.
+        let mut changes: Vec<(u32, bool, u64)> = Vec::with_capacity(2 * self.loads.len());
+        for request in &self.requests {
+            for load in &request.loads {
+                changes.push((request.first.saturating_sub(ahead), true, stored(*load)));
+                changes.push((last_use[*load as usize] + 1, false, stored(*load)));
+            }
+        }
+        // What goes at a position makes room for what comes there.
+        changes.sort_unstable();
+        let (mut held, mut most) = (0, 0);
+        for (_, comes, bytes) in changes {
+            held = if comes { held + bytes } else { held - bytes };
+            most = most.max(held);
+        }
+        let all = self.loads.iter().map(|load| u64::from(drawn[load.frame as usize].1.stored_len)).sum();
+        most.max(room).min(all)
+    }
+
+    /// The longest request.
+    pub(crate) fn longest(&self) -> u64 {
+        self.requests.iter().map(|request| request.range.end - request.range.start).max().unwrap_or(0)
+    }
+
+    /// Bytes that all this takes in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.requests.capacity() * size_of::<Fetch>()
+            + self.loads.capacity() * (size_of::<Load>() + 4 + 4)
+            + self.uses.capacity() * size_of::<(u32, u32)>()
     }
 
     /// The loads that `position` uses.

@@ -13,6 +13,9 @@ pub(crate) use fetches::{Fetch, Fetches};
 pub(crate) use order::Save;
 pub(crate) use runs::{Origin, Run};
 
+use std::ops::Range;
+
+use chunk_chunker::image::{BLOCK, Blocks};
 use chunk_index::FrameRef;
 
 use crate::places::Places;
@@ -102,6 +105,8 @@ pub struct Totals {
     pub write: u64,
     /// Most old bytes saved at a time.
     pub saved: u64,
+    /// Old bytes saved in all.
+    pub saves: u64,
 }
 
 impl Plan {
@@ -128,6 +133,7 @@ impl Plan {
         totals.write = missing.iter().map(|block| len(&blocks.range(*block))).sum();
         totals.kept = totals.image - totals.write;
         totals.saved = ordered.most_saved;
+        totals.saves = ordered.saves.iter().map(|save| len(&save.own)).sum();
         (totals.download, totals.gaps, totals.requests) = fetches.cost();
         Self {
             missing,
@@ -168,12 +174,56 @@ impl Plan {
         }
     }
 
+    /// What is read of `seed`, each part with the block that it is for.
+    pub(crate) fn read_of(&self, seed: u16, blocks: Blocks) -> Vec<(Range<u64>, u64)> {
+        let mut parts = Vec::new();
+        for run in &self.runs {
+            let Origin::Seed { seed: of, offset } = run.origin else { continue };
+            if of != seed || run.len == 0 {
+                continue;
+            }
+            let block = BLOCK as u64;
+            let numbers = run.image / block..(run.range().end - 1) / block + 1;
+            for number in numbers.filter(|number| self.position_of(*number).is_some()) {
+                let pieces = run.pieces(&blocks.range(number));
+                parts.extend(pieces.map(|(image, before)| {
+                    let start = offset + before;
+                    (start..start + len(&image), number)
+                }));
+            }
+        }
+        parts
+    }
+
+    /// The parts of the image that are to be written, neighbours joined.
+    pub(crate) fn ranges(&self, blocks: Blocks) -> Vec<Range<u64>> {
+        joined(&self.missing, blocks)
+    }
+
     /// Bytes that the plan takes in memory.
     pub(crate) fn memory(&self) -> usize {
-        self.runs.capacity() * size_of::<Run>() + self.missing.capacity() * 16 + self.frames.capacity() * 24
+        let saves = self.saves.capacity() * size_of::<Save>() + self.saved_for.capacity() * 16;
+        self.runs.capacity() * size_of::<Run>()
+            + self.missing.capacity() * 16
+            + self.frames.capacity() * size_of::<(u32, FrameRef)>()
+            + saves
+            + self.fetches.memory()
     }
 }
 
-fn len(range: &std::ops::Range<u64>) -> u64 {
+/// The bytes of the blocks `numbers`, which ascend, neighbours joined.
+pub(crate) fn joined(numbers: &[u64], blocks: Blocks) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for number in numbers {
+        let range = blocks.range(*number);
+        match ranges.last_mut().filter(|last| last.end == range.start) {
+            Some(last) => last.end = range.end,
+            None => ranges.push(range),
+        }
+    }
+    ranges
+}
+
+fn len(range: &Range<u64>) -> u64 {
     range.end - range.start
 }

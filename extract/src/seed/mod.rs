@@ -10,7 +10,7 @@ mod store;
 mod window;
 
 pub use directory::Directory;
-pub(crate) use scan::Scan;
+pub(crate) use scan::{Found, Scan};
 pub use store::StoreSeed;
 pub use window::{Identity, Window};
 

@@ -83,7 +83,7 @@ impl Replacement {
 }
 
 /// How much more a file occupies at most when `written` bytes of an image of `image_len` are written to it.
-fn growth(file: &Metadata, image_len: u64, written: u64) -> u64 {
+pub(crate) fn growth(file: &Metadata, image_len: u64, written: u64) -> u64 {
     // What lies behind the image is cut off last, and the rest is written over.
     let surplus = file.len().saturating_sub(image_len);
     let occupied = file.blocks().saturating_mul(512).saturating_sub(surplus);

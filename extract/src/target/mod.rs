@@ -12,7 +12,7 @@ mod pipe;
 mod scratch;
 
 pub(crate) use device::Device;
-pub(crate) use file::{Replacement, part_of};
+pub(crate) use file::{Replacement, growth, part_of};
 pub use guard::Refusal;
 pub(crate) use media::Media;
 pub(crate) use pipe::Pipe;

@@ -10,11 +10,10 @@ use chunk_index::{FrameRef, Locator};
 use chunk_store::{Decoder, Frame, Key, PackName};
 
 use crate::ReadError;
+use crate::demand::PLAIN_KEPT;
 use crate::plan::{Fetch, Plan};
 use crate::work::line::Line;
 
-/// Bytes of decoded frames kept for the next block.
-const PLAIN_KEPT: usize = 8 << 20;
 /// How often a fetcher that waits for room looks whether its turn has come.
 const GLANCE: Duration = Duration::from_millis(20);
 

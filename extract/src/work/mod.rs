@@ -14,6 +14,7 @@ use std::thread;
 
 use chunk_fetch::Source;
 
+use crate::demand::window;
 use crate::job::{ExtractError, Observer, Progress};
 use crate::plan::{Origin, Plan};
 use crate::recipe::Recipe;
@@ -75,7 +76,7 @@ impl Work<'_> {
     /// Writes all missing blocks to `target`.
     pub(crate) fn run(&self, target: &mut dyn Target) -> Result<Done, ExtractError> {
         let count = self.plan.order.len();
-        let line = Line::new(count, 2 * self.threads + 2);
+        let line = Line::new(count, window(self.threads));
         let uses = self.plan.fetches.loads.iter().map(|load| load.uses).collect();
         // A pipe has nothing to read again, and its plans ask for nothing of the kind.
         let own = target.file().and_then(|file| Window::of(file, None).ok());
@@ -158,7 +159,7 @@ impl Work<'_> {
             if *unflushed >= every {
                 target.flush()?;
                 *unflushed = 0;
-                self.saved.settle().map_err(ExtractError::Journal)?;
+                self.saved.settle();
             }
         }
         let bytes = target.put(block, &self.shares(block))?;

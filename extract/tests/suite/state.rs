@@ -146,3 +146,50 @@ fn a_journal_is_a_seed_until_the_image_is_done_and_then_removed() {
     assert!(!device.journal().exists());
     assert_ne!(device.remembered(), Vec::<&Path>::new());
 }
+
+/// A device whose power fails at every update: each run saves what it moves, and none comes to its end.
+#[test]
+fn a_journal_stays_within_its_bound_however_often_runs_are_cut_short() {
+    /// Bytes that may be saved at a time; the journal may have four times as many.
+    const SAVED: u64 = 2 << 20;
+    let store = Store::new();
+    let names = ["even", "odd"];
+    // Halves of blocks change places all over the image, back and forth.
+    let halves = |numbers: &mut dyn Iterator<Item = u64>| -> Vec<u8> {
+        numbers.flat_map(|number| noise(number, 1 << 19)).collect()
+    };
+    let images = [halves(&mut (0..40)), halves(&mut (0..40).map(|number| (number * 17 + 9) % 40))];
+    for (name, image) in names.iter().zip(&images) {
+        store.make(name, image);
+    }
+    let device = Device::new();
+    fs::write(device.target(), &images[0]).expect("written");
+    let mut longest = 0;
+    let run_to = |stop: Option<u64>, name: &str| {
+        let source = store.source();
+        let watching = stop.map_or_else(Watching::default, Watching::stopping_at);
+        let mut job = job(&source, store.index(name), &device.target(), Existing::Update);
+        job.state = Some(State::open(&device.state()).expect("a directory"));
+        job.options.limits.saved = SAVED;
+        job.observer = &watching;
+        job.run()
+    };
+    for crash in 0..50_u64 {
+        // Every now and then the other image is wanted, before the first one was there.
+        let name = names[usize::try_from(1 + crash / 7).expect("small") % 2];
+        if run_to(Some(1 + crash * 977 % (6 << 20)), name).is_ok() {
+            continue;
+        }
+        let len = fs::metadata(device.journal()).map_or(0, |of| of.len());
+        longest = longest.max(len);
+        assert!(len <= 4 * SAVED, "{len} bytes after {crash} crashes");
+        assert!(device.remembered().len() <= 1, "and nothing else is left: {:?}", device.remembered());
+    }
+    println!("at most {longest} bytes");
+    assert!(longest > 0, "something was saved");
+    let report = run_to(None, "odd").expect("it comes to its end at last");
+    assert_is(&device.target(), &images[1]);
+    // What a crash costs is what was written since the medium was waited for last, and the journal has the rest.
+    assert!(report.totals.missing + report.late < 8 << 20, "{report:?}");
+    assert!(!device.journal().exists());
+}

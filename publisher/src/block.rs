@@ -79,7 +79,8 @@ impl Drop for Shared {
 pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Pool {
-    fn take(&self) -> Vec<u8> {
+    /// A buffer with whatever it held before.
+    pub(crate) fn take(&self) -> Vec<u8> {
         self.0.lock().map(|mut free| free.pop()).ok().flatten().unwrap_or_else(|| Vec::with_capacity(BLOCK))
     }
 

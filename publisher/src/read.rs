@@ -89,7 +89,7 @@ pub(crate) fn read(
     let (mut index, mut offset) = (0, 0);
     loop {
         while !blocks.is_full()
-            && let Some(piece) = source.piece(offset, BLOCK)?
+            && let Some(piece) = source.piece(offset, BLOCK, &buffers)?
         {
             let end = offset + piece.bytes.len() as u64;
             if end > IMAGE_LIMIT {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use rustix::fs::{OFlags, SeekFrom as Whence};
 
+use crate::block::Pool;
 use crate::error::SourceError;
 
 /// An image to publish.
@@ -65,12 +66,20 @@ impl Source {
     }
 
     /// The piece of at most `block` bytes at `offset`, which must be where the last one ended; none at the end.
-    pub(crate) fn piece(&mut self, offset: u64, block: usize) -> Result<Option<Piece>, SourceError> {
+    ///
+    /// What a stream gives lies in one of `buffers`, where it returns to when nobody needs it any more.
+    pub(crate) fn piece(
+        &mut self,
+        offset: u64,
+        block: usize,
+        buffers: &Pool,
+    ) -> Result<Option<Piece>, SourceError> {
         match &mut self.0 {
             Kind::File(opened) => Ok(opened.piece(offset, block)),
             Kind::Stream(reader, ahead) => {
                 let mut read = |at| {
-                    let mut bytes = Vec::with_capacity(block);
+                    let mut bytes = buffers.take();
+                    bytes.clear();
                     let read = reader.by_ref().take(block as u64).read_to_end(&mut bytes);
                     read.map(|_| bytes).map_err(|error| SourceError::Read { at, error })
                 };

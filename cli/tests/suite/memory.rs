@@ -1,6 +1,6 @@
 //! How much memory `make` and `extract` take at most, whatever is asked of them, and what `plan` says of it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -113,4 +113,20 @@ fn a_plan_tells_how_much_disk_the_work_takes() {
     assert_eq!(number(&plan(&format!("store/a.img {}", device.path().display())), "target_disk_bytes"), 0);
     let told = plan("--cache cache store/a.img other");
     assert!(number(&told, "cache_disk_bytes") >= 12 << 20, "{told}");
+}
+
+/// Each block that was read from a stream was once kept until the end.
+#[test]
+fn an_image_from_a_pipe_takes_no_more_memory_the_longer_it_is() {
+    let sandbox = Sandbox::new();
+    let [short, long] = [40, 400].map(|blocks: u64| {
+        let zeros =
+            File::create_new(sandbox.path(format!("{blocks}.img"))).expect("the sandbox can be written");
+        zeros.set_len(blocks << 20).expect("a file can be all hole");
+        let zeros = File::open(sandbox.path(format!("{blocks}.img"))).expect("it was just made");
+        let mut command = sandbox.command(["make", "--jobs", "2", "--name", "image", "-"]);
+        peak(command.stdin(zeros))
+    });
+    println!("40 MiB {short} kB, 400 MiB {long} kB");
+    assert!(10_000 < short && long < short + 20_000, "{short} kB and {long} kB");
 }

@@ -9,7 +9,8 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
-Run = namedtuple("Run", "seconds cpu peak")
+#: `own` is the peak of memory without pages of files, which the kernel may take back at any time.
+Run = namedtuple("Run", "seconds cpu peak own said")
 
 
 class Failed(Exception):
@@ -38,7 +39,7 @@ class Memory:
 
     def __init__(self, pid: int):
         self.status = Path(f"/proc/{pid}/status")
-        self.most = 0
+        self.most = {"VmHWM:": 0, "RssAnon:": 0}
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self.watch)
         self.thread.start()
@@ -47,23 +48,25 @@ class Memory:
         while not self.is_over.wait(0.002):
             try:
                 for line in self.status.read_text().splitlines():
-                    if line.startswith("VmHWM:"):
-                        self.most = max(self.most, int(line.split()[1]) * 1024)
+                    key = line.split(maxsplit=1)[0]
+                    if key in self.most:
+                        self.most[key] = max(self.most[key], int(line.split()[1]) * 1024)
             except OSError:
                 return
 
-    def peak(self) -> int:
+    def peaks(self) -> tuple[int, int]:
         self.is_over.set()
         self.thread.join()
-        return self.most
+        return tuple(self.most.values())
 
 
-def measured(command: list) -> Run:
-    """Runs a command to its end; fails if it fails."""
+def measured(command: list, stdin=None, is_heard: bool = False) -> Run:
+    """Runs a command to its end; fails if it fails. What it prints is thrown away unless somebody wants to hear it."""
     started = time.monotonic()
     words = [str(word) for word in command]
-    with open(os.devnull, "r+b") as null, tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(words, stdin=null, stdout=null, stderr=said)
+    with open(os.devnull, "r+b") as null, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as answer:
+        stdout = answer if is_heard else null
+        process = subprocess.Popen(words, stdin=stdin or null, stdout=stdout, stderr=said)
         memory = Memory(process.pid)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -71,7 +74,9 @@ def measured(command: list) -> Run:
             said.seek(0)
             text = said.read().decode(errors="replace")
             raise Failed(f"{' '.join(words)} ended with {process.returncode}: {text[:2000]}")
-    return Run(time.monotonic() - started, usage.ru_utime + usage.ru_stime, memory.peak())
+        seconds = time.monotonic() - started
+        answer.seek(0)
+        return Run(seconds, usage.ru_utime + usage.ru_stime, *memory.peaks(), answer.read().decode())
 
 
 def same(one: Path, other: Path) -> bool:

@@ -5,7 +5,7 @@ A publisher needs one run for each pair that a device may ask for; `chunk` is he
 
 from pathlib import Path
 
-from measure import Run, measured, same, Failed
+from measure import Failed, measured, same
 
 
 class Pairwise:
@@ -87,20 +87,15 @@ TOOLS = [Zstd(), Xdelta(), Bsdiff(), Rdiff()]
 def measure(tool: Pairwise, old: Path, new: Path, work: Path) -> dict:
     """Makes a delta, applies it, and compares."""
     delta, target = work / "delta", work / "target"
-    making = in_turn(tool.make(old, new, delta))
-    applying = in_turn(tool.apply(old, delta, target))
+    making = [measured(command) for command in tool.make(old, new, delta)]
+    applying = [measured(command) for command in tool.apply(old, delta, target)]
     if not same(target, new):
         raise Failed(f"{tool.name} did not make {new}")
     return {
         "bytes": delta.stat().st_size,
-        "cpu": applying.cpu,
-        "seconds": applying.seconds,
-        "peak": applying.peak,
-        "publish_cpu": making.cpu,
-        "publish_peak": making.peak,
+        "cpu": sum(run.cpu for run in applying),
+        "seconds": sum(run.seconds for run in applying),
+        "peak": max(run.peak for run in applying),
+        "publish_cpu": sum(run.cpu for run in making),
+        "publish_peak": max(run.peak for run in making),
     }
-
-
-def in_turn(commands: list) -> Run:
-    runs = [measured(command) for command in commands]
-    return Run(sum(run.seconds for run in runs), sum(run.cpu for run in runs), max(run.peak for run in runs))

@@ -32,7 +32,7 @@ version. An update goes from one version to the next; the last row of a set is t
 last. *Best* is the smallest of the peers; a ratio below 1 means that chunk needs less. All rows are in
 [benchmarks/updates.csv](benchmarks/updates.csv).
 
-chunk runs with its defaults (patches at level 12), and the device remembers what it installed; *scanning* is a
+chunk runs with its defaults (patches at level 9), and the device remembers what it installed; *scanning* is a
 device that does not. *Level 19* is a store whose patches were made at `--patch-level 19`. Peers run with their
 defaults.
 """

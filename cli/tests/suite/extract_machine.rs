@@ -64,6 +64,16 @@ fn a_write_that_is_interrupted_is_tried_again() {
 }
 
 #[test]
+fn a_target_that_takes_no_byte_and_says_no_error_is_not_asked_for_ever() {
+    let (sandbox, _) = sandbox();
+    let Some(run) = with_fault(&sandbox, "pwrite64:retval=0:when=1+", "extract store/a.img out") else {
+        return;
+    };
+    run.fails(10).answers_nothing().says("the target cannot be written at byte 0");
+    assert!(!sandbox.path("out").exists());
+}
+
+#[test]
 fn a_flush_that_fails_is_never_taken_for_success() {
     let (sandbox, new) = sandbox();
     for arguments in ["extract store/a.img out", "extract --in-place store/a.img there"] {

@@ -94,7 +94,18 @@ fn one_slot_is_the_seed_of_the_other_and_the_whole_disk_of_none() {
         matches!(&error, ExtractError::Target(TargetError::Refused(_, Refusal::InUse))),
         "a partition of it is mounted: {error:?}"
     );
+    run_when_free(&source, || job(&source, store.index("old"), &b, Existing::Keep));
     mounted.unmount().expect("nobody uses it");
+
+    // What a loop device shows of one slot is in use, and the disk with it; the other slot is not.
+    let Some(upper) = LoopDevice::attach(&a) else { return };
+    for shown in [&a, device.path()] {
+        let error = fail(job(&source, store.index("new"), shown, Existing::Keep));
+        let refused = matches!(&error, ExtractError::Target(TargetError::Refused(_, Refusal::Loop(_))));
+        assert!(refused, "{}: {error:?}", shown.display());
+    }
+    run_when_free(&source, || job(&source, store.index("new"), &b, Existing::Keep));
+    drop(upper);
     let _ = fs::remove_file(&file);
     let _ = Command::new("partx").arg("--delete").arg(device.path()).status();
 }

@@ -2,7 +2,11 @@
 //!
 //! `extraction CHUNK OLD NEW` runs the `chunk` binary CHUNK: it rebuilds the image NEW from itself, again, from
 //! nothing, and from OLD, on a warm cache, and compares the result each time. casync, desync and bita take part
-//! if they are on the PATH. Peak memory is the anonymous part.
+//! if they are on the PATH; with the name of one behind NEW, only that one. Peak memory is the anonymous part.
+//!
+//! `extraction --memory CHUNK OLD NEW` makes NEW from nothing, from OLD, and in place in a copy of OLD, and tells the
+//! most anonymous memory of each in a control group beside what `chunk plan` says of it and what is asked for; then
+//! all that again in a group of 64 MiB, pages of files included.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is what the program is for")]
 
@@ -11,7 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use chunk_benches::measure::{Outcome, compare, print_head, run};
+use chunk_benches::group::{Group, anonymous_peak};
+use chunk_benches::measure::{Outcome, PAIRS, compare, compare_pairs, print_head, run};
+use chunk_benches::same::is_same;
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,23 +31,29 @@ fn main() -> Outcome<()> {
         }
         [chunk, old, new] => {
             let scratch = tempfile::tempdir()?;
-            let bench = Bench {
-                chunk: Path::new(chunk),
-                old: Path::new(old),
-                new: Path::new(new),
-                store: scratch.path().join("store"),
-                target: scratch.path().join("target"),
-                other: scratch.path().join("other"),
-                scratch: scratch.path(),
-            };
-            bench.make_stores()?;
+            let bench = Bench::new([chunk, old, new], scratch.path())?;
             print_head();
             bench.against_copying()?;
-            bench.against_peers()
+            bench.against_peers(&["casync", "desync", "bita"])
         }
-        _ => Err("usage: extraction CHUNK OLD NEW".into()),
+        ["--memory", chunk, old, new] => {
+            let scratch = tempfile::tempdir()?;
+            Bench::new([chunk, old, new], scratch.path())?.memory()
+        }
+        [chunk, old, new, peer] => {
+            let scratch = tempfile::tempdir()?;
+            let bench = Bench::new([chunk, old, new], scratch.path())?;
+            print_head();
+            bench.against_peers(&[peer])
+        }
+        _ => Err("usage: extraction CHUNK OLD NEW [PEER] | extraction --memory CHUNK OLD NEW".into()),
     }
 }
+
+/// Bytes that the work may take beside twice its index, and all of which must do for it.
+const ASKED_FOR: u64 = 64 << 20;
+/// Pairs of runs beside a peer that takes very long.
+const FEW: usize = 3;
 
 struct Bench<'a> {
     chunk: &'a Path,
@@ -54,7 +66,21 @@ struct Bench<'a> {
     scratch: &'a Path,
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    fn new([chunk, old, new]: [&'a str; 3], scratch: &'a Path) -> Outcome<Self> {
+        let bench = Self {
+            chunk: Path::new(chunk),
+            old: Path::new(old),
+            new: Path::new(new),
+            store: scratch.join("store"),
+            target: scratch.join("target"),
+            other: scratch.join("other"),
+            scratch,
+        };
+        bench.make_stores()?;
+        Ok(bench)
+    }
+
     fn make_stores(&self) -> Outcome<()> {
         for image in [self.old, self.new] {
             let mut command = Command::new(self.chunk);
@@ -94,16 +120,79 @@ impl Bench<'_> {
         compare("run again", &|| Ok(()), &mut self.extract::<&str>(&[]), "b3sum", &mut hash)
     }
 
-    fn against_peers(&self) -> Outcome<()> {
-        for mut peer in [self.casync(), self.desync()?, self.bita()].into_iter().flatten() {
+    fn against_peers(&self, names: &[&str]) -> Outcome<()> {
+        for name in names {
+            let found = match *name {
+                "casync" => self.casync(),
+                "desync" => self.desync()?,
+                "bita" => self.bita(),
+                _ => return Err(format!("{name} is no peer").into()),
+            };
+            let Some(mut peer) = found else { continue };
             let seed = [OsStr::new("--seed"), self.old.as_os_str()];
             let fresh = || self.start_anew();
-            let name = peer.name;
-            compare("from nothing", &fresh, &mut self.extract::<&str>(&[]), name, &mut peer.fresh)?;
-            compare("update", &fresh, &mut self.extract(&seed), name, &mut peer.update)?;
+            let (name, pairs) = (peer.name, peer.pairs);
+            let from_nothing = &mut self.extract::<&str>(&[]);
+            compare_pairs(pairs, "from nothing", &fresh, from_nothing, name, &mut peer.fresh)?;
+            compare_pairs(pairs, "update", &fresh, &mut self.extract(&seed), name, &mut peer.update)?;
             self.check()?;
         }
         Ok(())
+    }
+
+    fn memory(&self) -> Outcome<()> {
+        let index = fs::metadata(self.store.join("image.cidx"))?.len();
+        let asked_for = ASKED_FOR + 2 * index;
+        println!("| index of {} kB | peak MB | as planned | asked for | in 64 MiB |", index / 1000);
+        println!("|---|---|---|---|---|");
+        let seed = [OsStr::new("--seed"), self.old.as_os_str()];
+        let no_patch = OsStr::new("--no-patch");
+        let in_place = ["--in-place", "--no-patch"].map(OsStr::new);
+        let cases: [(_, &[&OsStr]); 4] = [
+            ("from nothing", &[]),
+            ("update by a patch", &seed),
+            ("update by frames", &[seed[0], seed[1], no_patch]),
+            ("in place", &in_place),
+        ];
+        for (what, arguments) in cases {
+            self.prepare(what)?;
+            let planned = self.planned(arguments)?;
+            let peak = anonymous_peak(&mut self.extract(arguments))?;
+            self.check()?;
+            self.prepare(what)?;
+            let limited = Group::new(Some(ASKED_FOR)).map(|group| group.run(&self.extract(arguments)));
+            let limited = match limited {
+                Ok(Ok(_)) => "enough",
+                Ok(Err(_)) => "not enough",
+                Err(_) => "not measured",
+            };
+            if limited == "enough" {
+                self.check()?;
+            }
+            let [peak, planned, asked_for] = [peak, planned, asked_for].map(|bytes| bytes / 1_000_000);
+            println!("| {what} | {peak} | {planned} | {asked_for} | {limited} |");
+        }
+        Ok(())
+    }
+
+    /// Puts what `what` starts from where the target is.
+    fn prepare(&self, what: &str) -> Outcome<()> {
+        if self.target.exists() {
+            fs::remove_file(&self.target)?;
+        }
+        if what == "in place" {
+            run(Command::new("cp").arg("--sparse=auto").arg(self.old).arg(&self.target))?;
+        }
+        Ok(())
+    }
+
+    /// The most memory, as planned.
+    fn planned(&self, arguments: &[&OsStr]) -> Outcome<u64> {
+        let mut plan = Command::new(self.chunk);
+        plan.args(["plan", "--json"]).args(arguments).arg(self.store.join("image.cidx")).arg(&self.target);
+        let answer = String::from_utf8(plan.output()?.stdout)?;
+        let (_, bytes) = answer.split_once("\"peak_memory_bytes\":").ok_or("no bound in the plan")?;
+        Ok(bytes.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default().parse()?)
     }
 
     fn start_anew(&self) -> Outcome<()> {
@@ -119,7 +208,7 @@ impl Bench<'_> {
 
     fn check(&self) -> Outcome<()> {
         for file in [&self.target, &self.other].into_iter().filter(|file| file.exists()) {
-            if !Command::new("cmp").arg(file).arg(self.new).status()?.success() {
+            if !is_same(file, self.new)? {
                 return Err(format!("{} is not the image", file.display()).into());
             }
         }
@@ -179,13 +268,15 @@ impl Bench<'_> {
         };
         let mut make = Command::new("bita");
         make.args(["compress", "-i"]).arg(self.new).arg(&archive);
-        prepare("bita", &mut make, clone(&[]), clone(&[OsStr::new("--seed"), self.old.as_os_str()]))
+        let update = clone(&[OsStr::new("--seed"), self.old.as_os_str()]);
+        prepare("bita", &mut make, clone(&[]), update).map(|peer| Peer { pairs: FEW, ..peer })
     }
 }
 
 /// Another program that does the same.
 struct Peer {
     name: &'static str,
+    pairs: usize,
     fresh: Command,
     update: Command,
 }
@@ -193,7 +284,7 @@ struct Peer {
 /// The peer, if it is here and can publish.
 fn prepare(name: &'static str, make: &mut Command, fresh: Command, update: Command) -> Option<Peer> {
     match run(make) {
-        Ok(_) => Some(Peer { name, fresh, update }),
+        Ok(_) => Some(Peer { name, pairs: PAIRS, fresh, update }),
         Err(error) => {
             eprintln!("{name} is not here, or does not work: {error}");
             None

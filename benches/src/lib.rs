@@ -1,3 +1,5 @@
 //! What the measuring programs share.
 
+pub mod group;
 pub mod measure;
+pub mod same;

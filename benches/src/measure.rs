@@ -5,11 +5,11 @@
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Pairs of runs of each comparison.
-const PAIRS: usize = 7;
+pub const PAIRS: usize = 7;
 
 /// What a measurement gives, or why there is none.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -30,9 +30,21 @@ pub fn compare(
     reference: &str,
     b: &mut Command,
 ) -> Outcome<()> {
+    compare_pairs(PAIRS, what, prepare, a, reference, b)
+}
+
+/// The same for so many pairs: some references take very long.
+pub fn compare_pairs(
+    count: usize,
+    what: &str,
+    prepare: &dyn Fn() -> Outcome<()>,
+    a: &mut Command,
+    reference: &str,
+    b: &mut Command,
+) -> Outcome<()> {
     let mut pairs = Vec::new();
     // The first pair warms caches.
-    for _ in 0..=PAIRS {
+    for _ in 0..=count {
         prepare()?;
         pairs.push((run(a)?, run(b)?));
     }
@@ -88,15 +100,18 @@ pub fn run(command: &mut Command) -> Outcome<Run> {
         std::thread::sleep(Duration::from_millis(1));
     };
     let wall = started.elapsed();
-    if !child.wait()?.success() {
-        return Err(format!("{command:?} failed").into());
-    }
+    finish(child.wait()?, command)?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |field: usize| fields.get(field).and_then(|ticks| ticks.parse::<u64>().ok());
     // User and system time, and those of children.
     let ticks = [11, 12, 13, 14].into_iter().map(ticks).sum::<Option<u64>>().ok_or("no times in /proc")?;
     // Linux counts hundredths of a second here, whatever its own clock.
     Ok(Run { wall, cpu: Duration::from_millis(ticks * 10), peak_kb })
+}
+
+/// Nothing if a command ended well, and otherwise which did not, and how.
+pub(crate) fn finish(status: ExitStatus, command: &Command) -> Outcome<()> {
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}").into()) }
 }
 
 fn median(mut values: Vec<u64>) -> u64 {

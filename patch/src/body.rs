@@ -1,6 +1,6 @@
 //! The bytes of a target: differences from what the copies predict, and bytes that no copy has.
 
-use crate::coder::{Bit, Bytes, Coder, Signed, Slot};
+use crate::coder::{Bit, Bytes, Coder, Signed, Slot, table};
 use crate::copies::Copy;
 use crate::predict::{Prediction, Predictor, SHAPES, SOURCES, number};
 
@@ -16,8 +16,10 @@ pub(crate) struct Body {
     /// Whether a span differs from the base: by how the last four did.
     spans: [Bit; 16],
     recent: usize,
-    /// Whether a byte of such a span differs: by its place, the byte before it in the base, and itself there.
-    bytes: Vec<Slot>,
+    /// Whether a byte of such a span differs: by it in the base and how the bytes of the span before it did; and by
+    /// less of both with the byte before it in the target.
+    by_old: Box<[Slot; 1 << 11]>,
+    by_both: Box<[Slot; 1 << 16]>,
     different: Bytes,
     new: Bytes,
     /// Whether a prediction holds: by shape, by source, and by how the last two of the shape did.
@@ -32,16 +34,14 @@ pub(crate) struct Body {
     differences: [u8; 256],
 }
 
-/// Places of a byte in a span that differs: the first; behind bytes that do not differ; behind one that does.
-const PLACES: usize = 3;
-
 impl Body {
     pub(crate) fn new(predictor: Predictor) -> Self {
         Self {
             predictor,
             spans: [Bit::default(); 16],
             recent: 0,
-            bytes: vec![Slot::default(); PLACES << 16],
+            by_old: table(Slot::default()),
+            by_both: table(Slot::default()),
             different: Bytes::new(),
             new: Bytes::new(),
             holds: vec![Bit::default(); SHAPES * SOURCES * 4],
@@ -58,7 +58,7 @@ impl Body {
     pub(crate) fn inserted<C: Coder>(&mut self, coder: &mut C, target: &mut [u8]) {
         for byte in target {
             let last = self.history;
-            let contexts = [last & 0xff, 1 << 24 | (last & 0xffff), 2 << 24 | (last & 0xff_ffff)];
+            let contexts = [last & 0xff, last & 0xffff, last & 0xff_ffff];
             *byte = self.new.code(coder, contexts, *byte);
             self.push(*byte);
         }
@@ -131,17 +131,15 @@ impl Body {
             self.push_end(base);
             return;
         }
-        let (mut place, mut before) = (0, 0);
+        // A one, and behind it a bit for each byte of the span so far.
+        let mut so_far = 1_usize;
         for (&old, new) in base.iter().zip(target) {
-            let model = &mut self.bytes[place << 16 | before << 8 | usize::from(old)];
-            if model.code(coder, old != *new) {
-                *new = self.replaced(coder, old, *new);
-                place = 2;
-            } else {
-                *new = old;
-                place = place.max(1);
-            }
-            before = usize::from(old);
+            let before = (self.history & 0x7f) as usize;
+            let one = &mut self.by_old[(so_far & 7) << 8 | usize::from(old)];
+            let other = &mut self.by_both[(so_far & 3) << 14 | before << 7 | usize::from(old >> 1)];
+            let differs = one.code_both(other, coder, old != *new);
+            so_far = so_far << 1 | usize::from(differs);
+            *new = if differs { self.replaced(coder, old, *new) } else { old };
             self.push(*new);
         }
     }
@@ -150,11 +148,8 @@ impl Body {
     fn replaced<C: Coder>(&mut self, coder: &mut C, old: u8, new: u8) -> u8 {
         let last = &mut self.differences[usize::from(old)];
         let at_old = u32::from(old) << 8;
-        let contexts = [
-            u32::from(self.difference),
-            1 << 16 | at_old | (self.history & 0xff),
-            2 << 16 | at_old | u32::from(*last),
-        ];
+        let contexts =
+            [u32::from(self.difference), at_old | (self.history & 0xff), at_old | u32::from(*last)];
         self.difference = self.different.code(coder, contexts, new.wrapping_sub(old));
         *last = self.difference;
         old.wrapping_add(self.difference)

@@ -36,13 +36,24 @@ pub(crate) fn most(copies: &[Copy], target_len: u32) -> Vec<Copy> {
     copies.iter().copied().filter(|copy| copy.len >= shortest).collect()
 }
 
+/// The models of a list: many by whether a copy follows the one before without a gap, and by its length.
 #[derive(Default)]
 struct Models {
-    gap: Number,
-    len: Number,
-    straight: [Bit; 2],
-    inserted: [Bit; 2],
-    jump: Signed,
+    gap: [Number; 2],
+    len: [Number; 2],
+    straight: [[Bit; 2]; 4],
+    inserted: [Bit; 4],
+    jump: [Signed; 4],
+}
+
+/// The short, from anywhere, and the long, which are often near, do not jump alike.
+fn length_class(len: u64) -> usize {
+    match len {
+        ..12 => 0,
+        12..24 => 1,
+        24..64 => 2,
+        _ => 3,
+    }
 }
 
 /// Says or hears the copies of a target of `target_len` bytes: in the order of the target, within base and target,
@@ -62,21 +73,23 @@ pub(crate) fn code<C: Coder>(
     let mut models = Models::default();
     let mut heard = Vec::with_capacity(count as usize);
     let (mut base_end, mut target_end) = (0_u32, 0_u32);
+    let mut touches = false;
     for at in 0..count as usize {
         let said = copies.get(at).copied().unwrap_or(Copy { base: 0, target: target_end, len: 0 });
-        let gap = models.gap.code(coder, u64::from(said.target - target_end));
-        let len = models.len.code(coder, u64::from(said.len));
-        let kind = usize::from(gap == 0);
+        let gap = models.gap[usize::from(touches)].code(coder, u64::from(said.target - target_end));
+        touches = gap == 0;
+        let len = models.len[usize::from(touches)].code(coder, u64::from(said.len));
+        let class = length_class(len);
         let expected = i64::from(base_end);
         // After a gap the base may go on behind as many bytes (they were replaced) or right there (inserted).
         let jump = i64::from(said.base) - expected;
         let gap_jump = i64::try_from(gap).unwrap_or(i64::MAX);
-        let jump = if models.straight[kind].code(coder, jump == gap_jump) {
+        let jump = if models.straight[class][usize::from(touches)].code(coder, jump == gap_jump) {
             gap_jump
-        } else if gap > 0 && models.inserted[kind].code(coder, jump == 0) {
+        } else if gap > 0 && models.inserted[class].code(coder, jump == 0) {
             0
         } else {
-            models.jump.code(coder, jump)
+            models.jump[class].code(coder, jump)
         };
         let fits = |start: Option<u64>, limit: u32| {
             let start = start?;

@@ -7,7 +7,7 @@ use crate::decoder::Decoder;
 use crate::difference;
 use crate::layout::Layout;
 use crate::limits::{self, Limits};
-use crate::matching::{self, Search};
+use crate::matching::{self, Search, Seen};
 use crate::method::Method;
 use crate::prefixed;
 use crate::programs;
@@ -96,7 +96,7 @@ pub fn encode(base: &[u8], target: &[u8], effort: Effort) -> Result<Vec<u8>, Enc
     match program {
         Some(payload) => patches.push(with_method(Method::Program, &payload)),
         None if effort.level >= SORTED_FROM || !can_be_prefixed => {
-            let copies = matching::align(base, target, effort.search());
+            let copies = matching::align(Seen::plain(base), Seen::plain(target), effort.search());
             let payload = difference::encode(base, target, &Layout::default(), &copies);
             patches.extend(payload.map(|payload| with_method(Method::Difference, &payload)));
         }

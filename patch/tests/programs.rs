@@ -43,7 +43,7 @@ fn functions_that_only_moved_cost_next_to_nothing() {
     assert!(differing > 100_000, "the programs must differ a lot to show anything: {differing}");
     let (method, len) = measure(&base, &target);
     assert_eq!(method, 2);
-    assert!(len < 3000, "{len} bytes for one new function");
+    assert!(len < 3200, "{len} bytes for one new function");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn programs_within_an_image_are_found_wherever_they_lie() {
         [&between[..3000], &link(&two, &order(800, 300)), &link(&one, &order(1000, 10)), &between].concat();
     let (method, len) = measure(&base, &target);
     assert_eq!(method, 2);
-    assert!(len < 1500, "{len} bytes");
+    assert!(len < 1700, "{len} bytes");
 }
 
 #[test]

@@ -1,126 +1,240 @@
-//! Bytes told from what stands near them: several contexts each have an opinion on every bit, and a mixer weighs the
-//! opinions by how right they were.
+//! Bytes told from what stands near them: several contexts each have an opinion on every half of a byte, and count by
+//! how right they were.
 
-use super::Coder;
-use super::logistic::{squash, stretch};
+use super::{Coder, table};
 
-/// Contexts that are mixed.
-pub(crate) const CONTEXTS: usize = 3;
+/// Log2 of the rows for each context. Two contexts may meet in a row: that costs bits, nothing else.
+const ROW_BITS: u32 = 11;
+const ROWS: usize = 1 << ROW_BITS;
 
-/// Log2 of the groups of 16 slots for each context. Two contexts may meet in a group: that costs bits, nothing else.
-const GROUP_BITS: u32 = 12;
+/// A half byte has one of so many values.
+pub(crate) const HALVES: usize = 16;
 
-/// The weight that each context starts with, in 65536ths, and how fast weights move.
-const FIRST_WEIGHT: i32 = 28_000;
-const RATE: i32 = 14;
-const HIGHEST_WEIGHT: i32 = (1 << 20) - 1;
+/// Chances are in 32768ths.
+pub(crate) const CERTAIN: u16 = 1 << 15;
 
-/// The tree of one half of a byte.
-type Group = [Slot; 16];
+/// What is known of a half byte in one context: for each value but the last, the chance that it is that or less; and in
+/// the last place how often the row was seen.
+type Row = [u16; HALVES];
 
-/// A model of bytes in [`CONTEXTS`] contexts.
+const LAST: usize = HALVES - 1;
+
+/// All values are equally likely.
+const UNKNOWN: Row = {
+    let mut row = [0; HALVES];
+    let (mut at, mut chance) = (0, 0);
+    while at < LAST {
+        chance += CERTAIN / 16;
+        row[at] = chance;
+        at += 1;
+    }
+    row
+};
+
+/// Where the count of a row stops.
+const LIMIT: u16 = 18;
+
+/// How far chances move, in 65536ths of the error, by how often the row was seen: 1 / (n + 1.5), but at most half.
+const STEPS: [i16; 19] = [
+    32767, 26214, 18724, 14563, 11915, 10082, 8738, 7710, 6898, 6241, 5698, 5242, 4854, 4519, 4228, 3971,
+    3744, 3542, 3360,
+];
+
+/// How well known a row is, by how often it was seen.
+const LEVELS: [u8; 19] = [0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3];
+
+/// Weights are in 65536ths. None falls below the lowest, so any context can rise again.
+const FIRST_WEIGHT: u16 = 1 << 14;
+const LOWEST_WEIGHT: i32 = 256;
+const WEIGHT_SHIFT: u32 = 6;
+
+/// How many contexts a byte has. The last says nothing and so is always known.
+pub(crate) const CONTEXTS: usize = 4;
+
+/// A model of bytes.
 pub(crate) struct Bytes {
-    groups: [Vec<Group>; CONTEXTS],
-    weights: Box<[[i32; CONTEXTS]; 512]>,
+    rows: [Box<[Row; ROWS]>; CONTEXTS],
+    /// By which half it is, and how well known the rows of all contexts but the last are.
+    weights: Box<[[u16; CONTEXTS]; 128]>,
 }
 
 impl Bytes {
     pub(crate) fn new() -> Self {
-        let groups = || vec![[Slot::default(); 16]; 1 << GROUP_BITS];
-        Self { groups: [groups(), groups(), groups()], weights: Box::new([[FIRST_WEIGHT; CONTEXTS]; 512]) }
+        Self { rows: std::array::from_fn(|_| table(UNKNOWN)), weights: table([FIRST_WEIGHT; CONTEXTS]) }
     }
 
     /// Says or hears `byte`. `contexts` are numbers that may tell something of it.
-    pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, contexts: [u32; CONTEXTS], byte: u8) -> u8 {
+    #[inline]
+    pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, contexts: [u32; CONTEXTS - 1], byte: u8) -> u8 {
         let high = self.half(coder, contexts, 0, byte >> 4);
-        let low = self.half(coder, contexts, high, byte & 15);
-        (high << 4) | (low & 15)
+        let low = self.half(coder, contexts, high | 16, byte & 15);
+        (high << 4) | low
     }
 
-    /// Says or hears half of a byte. `before` is 0 for the first half, and for the second the first with a one in front.
-    /// Returns the half with a one in front.
+    /// Says or hears half of a byte. `before` is 0 for the first half, and 16 more than that for the second.
     #[inline]
-    fn half<C: Coder>(&mut self, coder: &mut C, contexts: [u32; CONTEXTS], before: u8, half: u8) -> u8 {
-        let [first, second, third] = &mut self.groups;
-        let [one, two, three] = contexts.map(|context| group(context, before));
-        let mut groups = [&mut first[one], &mut second[two], &mut third[three]];
-        let mut node = 1_u8;
-        for level in (0..4).rev() {
-            let at = usize::from(node & 15);
-            let opinions = [0, 1, 2].map(|context: usize| stretch(groups[context][at].chance()));
-            let weights =
-                &mut self.weights[usize::from((before & 15) << 4 | node) ^ usize::from(before & 16) << 4];
-            let chance = mix(opinions, weights);
-            let bit = coder.code((half >> level) & 1 == 1, chance.cast_unsigned());
-            adjust(weights, opinions, ((i32::from(bit) << 12) - chance).wrapping_mul(RATE));
-            for group in &mut groups {
-                group[at].learn(bit);
-            }
-            node = node << 1 | u8::from(bit);
+    fn half<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        [one, two, three]: [u32; CONTEXTS - 1],
+        before: u8,
+        half: u8,
+    ) -> u8 {
+        let places = [one, two, three, 0].map(|context| place(context, before));
+        let mut rows: [Row; CONTEXTS] = std::array::from_fn(|number| self.rows[number][places[number]]);
+        let level = |row: &Row| usize::from(LEVELS[usize::from(row[LAST].min(LIMIT))]);
+        let known = level(&rows[0]) | level(&rows[1]) << 2 | level(&rows[2]) << 4;
+        let weights = &mut self.weights[(known | usize::from(before & 16) << 2) & 127];
+        let half = coder.half(half, &mix(&rows, *weights));
+        weigh(weights, rows.each_ref().map(|row| chance(row, half)));
+        for (number, row) in rows.iter_mut().enumerate() {
+            learn(row, half);
+            self.rows[number][places[number]] = *row;
         }
-        node
+        half
     }
 }
 
-/// The chance that follows from what each context says, by how much it is trusted.
+/// The row of a context for the half byte that follows `before`.
 #[inline]
-fn mix(opinions: [i32; CONTEXTS], weights: &[i32; CONTEXTS]) -> i32 {
-    let weighed = |number: usize| opinions[number].wrapping_mul(weights[number]) >> 8;
-    squash(weighed(0).wrapping_add(weighed(1)).wrapping_add(weighed(2)) >> 8)
-}
-
-/// Trusts those more that were right.
-#[inline]
-fn adjust(weights: &mut [i32; CONTEXTS], opinions: [i32; CONTEXTS], error: i32) {
-    for (weight, opinion) in weights.iter_mut().zip(opinions) {
-        let moved = weight.wrapping_add(opinion.wrapping_mul(error).wrapping_add(0x8000) >> 16);
-        *weight = moved.clamp(-HIGHEST_WEIGHT, HIGHEST_WEIGHT);
-    }
-}
-
-/// The group of a context for the half byte that follows `before`.
-#[inline]
-fn group(context: u32, before: u8) -> usize {
+fn place(context: u32, before: u8) -> usize {
     let mixed = context.wrapping_add(u32::from(before).wrapping_mul(0x2545_f491)).wrapping_mul(0x9e37_79b1);
-    (mixed >> (32 - GROUP_BITS)) as usize
+    (mixed >> (u32::BITS - ROW_BITS)) as usize
 }
 
-/// The chance of a one in one context: 12 bits of chance, and in the low 4 bits how often it was seen.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot(u16);
+/// `chance` times `weight` in 65536ths.
+#[inline]
+fn part(chance: u16, weight: u16) -> u16 {
+    ((u32::from(chance) * u32::from(weight)) >> 16) as u16
+}
 
-/// How far a chance moves, in 4096ths of the error, by how often the slot was seen.
-///
-/// 4096 / (n + 1.5), rounded down.
-const STEPS: [i32; 16] = [2730, 1638, 1170, 910, 744, 630, 546, 481, 431, 390, 356, 327, 303, 282, 264, 248];
+/// The chance, for each value, that it is that or less. None is impossible, whatever the rows say.
+#[inline]
+fn mix(rows: &[Row; CONTEXTS], weights: [u16; CONTEXTS]) -> Row {
+    /// 1 to 16.
+    const FLOOR: Row = {
+        let mut floor = [0; HALVES];
+        let (mut at, mut least) = (0, 1);
+        while at < HALVES {
+            floor[at] = least;
+            least += 1;
+            at += 1;
+        }
+        floor
+    };
+    let mut mixed = [0_u16; HALVES];
+    for (row, weight) in rows.iter().zip(weights) {
+        for (sum, chance) in mixed.iter_mut().zip(row) {
+            *sum = sum.wrapping_add(part(*chance, weight));
+        }
+    }
+    for (sum, floor) in mixed.iter_mut().zip(FLOOR) {
+        let chance = (*sum).min(CERTAIN - 1);
+        *sum = chance - (chance >> 10) + floor;
+    }
+    mixed[LAST] = CERTAIN;
+    mixed
+}
 
-impl Default for Slot {
-    fn default() -> Self {
-        Self(1 << 15)
+/// What a row says of one value.
+#[inline]
+fn chance(row: &Row, half: u8) -> u16 {
+    let half = usize::from(half) & LAST;
+    let above = if half == LAST { CERTAIN - 1 } else { row[half] };
+    let below = if half == 0 { 0 } else { row[half - 1] };
+    above.wrapping_sub(below)
+}
+
+/// Gives more weight to those that thought what came more likely: each weight moves towards its part in the chance.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "weights are kept within 16 bits"
+)]
+fn weigh(weights: &mut [u16; CONTEXTS], chances: [u16; CONTEXTS]) {
+    let mut parts = [0_u32; CONTEXTS];
+    for (number, chance) in chances.into_iter().enumerate() {
+        parts[number] = u32::from(part(chance, weights[number])) + 1;
+    }
+    let inverse = (1 << 26) / parts.iter().sum::<u32>();
+    for (weight, part) in weights.iter_mut().zip(parts) {
+        let aim = ((part * inverse) >> 10).cast_signed();
+        let moved =
+            i32::from(*weight) + ((aim - i32::from(*weight) + (1 << (WEIGHT_SHIFT - 1))) >> WEIGHT_SHIFT);
+        *weight = moved.clamp(LOWEST_WEIGHT, i32::from(u16::MAX)) as u16;
     }
 }
 
-impl Slot {
-    #[inline]
-    fn chance(self) -> u32 {
-        u32::from(self.0 >> 4)
+/// Makes `half` more likely.
+#[inline]
+fn learn(row: &mut Row, half: u8) {
+    let seen = row[LAST].min(LIMIT);
+    let step = STEPS[usize::from(seen)];
+    for (chance, value) in row.iter_mut().zip(0_u8..) {
+        let aim = if half <= value { CERTAIN - 1 } else { 0 };
+        let error = aim.wrapping_sub(*chance).cast_signed();
+        let moved = ((i32::from(error) * i32::from(step)) >> 16) as i16;
+        *chance = chance.wrapping_add_signed(moved);
+    }
+    row[LAST] = seen + u16::from(seen < LIMIT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coder::{RangeReader, RangeWriter};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bytes_are_heard_as_they_were_said(
+            bytes in prop::collection::vec((any::<u8>(), any::<u8>(), 0..3_u32), 0..3000),
+        ) {
+            // Few values in few contexts, and any values in any: well known rows, and new ones.
+            let contexts = |context: u8, spread: u32| [u32::from(context & 1), spread, u32::from(context) << spread];
+            let mut writer = RangeWriter::new();
+            let mut model = Bytes::new();
+            for &(byte, context, spread) in &bytes {
+                model.code(&mut writer, contexts(context, spread), byte >> (3 * spread));
+            }
+            let said = writer.finish();
+            let mut reader = RangeReader::new(&said);
+            let mut model = Bytes::new();
+            for &(byte, context, spread) in &bytes {
+                prop_assert_eq!(model.code(&mut reader, contexts(context, spread), 0), byte >> (3 * spread));
+            }
+            prop_assert!(!reader.overran() && !reader.has_more());
+        }
+
+        #[test]
+        fn no_half_becomes_impossible(
+            halves in prop::collection::vec(0..16_u8, 0..400),
+            chances in prop::collection::vec(any::<[u16; CONTEXTS]>(), 0..400),
+        ) {
+            let mut row = UNKNOWN;
+            for half in halves {
+                learn(&mut row, half);
+            }
+            // Whatever was right, the weights stay about one together.
+            let mut weights = [FIRST_WEIGHT; CONTEXTS];
+            for chances in chances {
+                weigh(&mut weights, chances.map(|chance| chance % CERTAIN));
+            }
+            let mixed = mix(&[row, row, UNKNOWN, row], weights);
+            prop_assert!(mixed.windows(2).all(|pair| pair[0] < pair[1]), "{mixed:?} by {weights:?}");
+            prop_assert!(mixed[0] > 0 && mixed[LAST] == CERTAIN);
+        }
     }
 
-    /// Says or hears `bit` and learns it.
-    #[inline]
-    pub(crate) fn code<C: Coder>(&mut self, coder: &mut C, bit: bool) -> bool {
-        let bit = coder.code(bit, self.chance().max(1));
-        self.learn(bit);
-        bit
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a chance moves towards 0 or 4095 and never beyond")]
-    fn learn(&mut self, bit: bool) {
-        let seen = self.0 & 15;
-        let chance = i32::from(self.0 >> 4);
-        let error = (i32::from(bit) << 12) - i32::from(bit) - chance;
-        let chance = chance + ((error * STEPS[usize::from(seen)]) >> 12);
-        self.0 = (chance.cast_unsigned() << 4) as u16 | (seen + u16::from(seen < 15));
+    #[test]
+    fn what_repeats_costs_little() {
+        let mut writer = RangeWriter::new();
+        let mut model = Bytes::new();
+        for at in 0..10_000_u32 {
+            model.code(&mut writer, [at % 7, 0, 0], (at % 7).to_le_bytes()[0]);
+        }
+        let len = writer.finish().len();
+        assert!(len < 200, "{len} bytes");
     }
 }

@@ -1,65 +1,64 @@
-//! The arithmetic coder itself: carry-propagating, bytewise, 32 bits of range.
+//! The arithmetic coder itself: carry-propagating, four bytes at a time, 64 bits of range.
 
 use super::Coder;
+use super::byte::{CERTAIN, HALVES};
 
-/// Below this the range is widened by a byte.
-const NARROW: u32 = 1 << 24;
+/// Below this the range is widened by four bytes. Whatever was said last leaves more than nothing of it, so one time
+/// is enough.
+const NARROW: u64 = 1 << 32;
+
+/// Log2 of [`CERTAIN`].
+const CERTAIN_BITS: u32 = CERTAIN.ilog2();
 
 /// Bytes the writer's last interval can need: what the reader may find missing, because zeros at the end of a
 /// patch are not stored.
-const TAIL: usize = 4;
+const TAIL: usize = 8;
 
 /// Says bits into bytes.
 #[derive(Debug)]
 pub(crate) struct RangeWriter {
     out: Vec<u8>,
     low: u64,
-    range: u32,
-    /// The last byte that a carry could still change, once there is one, and the number of `0xff` behind it.
-    held: Option<u8>,
-    full: usize,
+    range: u64,
 }
 
 impl RangeWriter {
     pub(crate) fn new() -> Self {
-        Self { out: Vec::new(), low: 0, range: u32::MAX, held: None, full: 0 }
+        Self { out: Vec::new(), low: 0, range: u64::MAX }
+    }
+
+    /// Moves the interval up; a carry goes on through the bytes that are out already.
+    #[inline]
+    fn add(&mut self, ahead: u64) {
+        let (low, carries) = self.low.overflowing_add(ahead);
+        self.low = low;
+        if carries {
+            for byte in self.out.iter_mut().rev() {
+                *byte = byte.wrapping_add(1);
+                if *byte != 0 {
+                    break;
+                }
+            }
+        }
     }
 
     #[inline]
     fn widen(&mut self) {
-        while self.range < NARROW {
-            self.range <<= 8;
-            self.shift();
+        if self.range < NARROW {
+            self.range <<= 32;
+            let [.., a, b, c, d] = self.low.to_le_bytes();
+            self.out.extend([d, c, b, a]);
+            self.low <<= 32;
         }
-    }
-
-    /// Moves the highest byte of `low` out.
-    fn shift(&mut self) {
-        let [_, _, _, top, carry, ..] = self.low.to_le_bytes();
-        if top == 0xff && carry == 0 {
-            self.full += 1;
-        } else {
-            if let Some(held) = self.held {
-                self.out.push(held.wrapping_add(carry));
-            }
-            let filler = 0xff_u8.wrapping_add(carry);
-            self.out.extend(std::iter::repeat_n(filler, self.full));
-            self.full = 0;
-            self.held = Some(top);
-        }
-        self.low = (self.low & 0x00ff_ffff) << 8;
     }
 
     /// The bytes of all that was said. Of all numbers that say it, the one with most zeros at its end; up to [`TAIL`]
     /// zero bytes there are left out.
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        let end = self.low + u64::from(self.range);
-        let rounded =
-            (0..32).rev().map(|bits| self.low.next_multiple_of(1 << bits)).find(|&number| number < end);
-        self.low = rounded.unwrap_or(self.low);
-        for _ in 0..=TAIL {
-            self.shift();
-        }
+        let to_round = |bits: u32| self.low.wrapping_neg() & ((1 << bits) - 1);
+        let ahead = (0..u64::BITS).rev().map(to_round).find(|&ahead| ahead < self.range);
+        self.add(ahead.unwrap_or(0));
+        self.out.extend(self.low.to_le_bytes().iter().rev());
         for _ in 0..TAIL {
             if self.out.last() == Some(&0) {
                 self.out.pop();
@@ -72,20 +71,30 @@ impl RangeWriter {
 impl Coder for RangeWriter {
     #[inline]
     fn code(&mut self, bit: bool, chance: u32) -> bool {
-        let bound = (self.range >> 12) * chance;
+        let bound = (self.range >> 12) * u64::from(chance);
         if bit {
             self.range = bound;
         } else {
-            self.low += u64::from(bound);
+            self.add(bound);
             self.range -= bound;
         }
         self.widen();
         bit
     }
 
+    fn half(&mut self, half: u8, up_to: &[u16; HALVES]) -> u8 {
+        let unit = self.range >> CERTAIN_BITS;
+        let at = usize::from(half) % HALVES;
+        let below = at.checked_sub(1).map_or(0, |below| u64::from(up_to[below]));
+        self.add(below * unit);
+        self.range = (u64::from(up_to[at]) - below) * unit;
+        self.widen();
+        half
+    }
+
     fn plain(&mut self, number: u32, count: u32) -> u32 {
         self.range >>= count;
-        self.low += u64::from(number) * u64::from(self.range);
+        self.add(u64::from(number) * self.range);
         self.widen();
         number
     }
@@ -96,32 +105,43 @@ impl Coder for RangeWriter {
 pub(crate) struct RangeReader<'a> {
     bytes: &'a [u8],
     taken: usize,
-    code: u32,
-    range: u32,
+    code: u64,
+    range: u64,
 }
 
 impl<'a> RangeReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        let mut reader = Self { bytes, taken: 0, code: 0, range: u32::MAX };
-        for _ in 0..TAIL {
-            reader.shift();
-        }
+        let mut reader = Self { bytes, taken: 0, code: 0, range: u64::MAX };
+        reader.shift();
+        reader.shift();
         reader
     }
 
     #[inline]
     fn widen(&mut self) {
-        while self.range < NARROW {
-            self.range <<= 8;
+        if self.range < NARROW {
+            self.range <<= 32;
             self.shift();
         }
     }
 
     #[inline]
     fn shift(&mut self) {
-        let next = self.bytes.get(self.taken).copied().unwrap_or(0);
-        self.taken = self.taken.wrapping_add(1);
-        self.code = (self.code << 8) | u32::from(next);
+        let next = match self.bytes.get(self.taken..).and_then(<[u8]>::first_chunk) {
+            Some(next) => u32::from_le_bytes(*next).swap_bytes(),
+            None => self.rest(),
+        };
+        self.taken = self.taken.wrapping_add(4);
+        self.code = (self.code << 32) | u64::from(next);
+    }
+
+    /// The last bytes; behind the end are zeros.
+    #[cold]
+    fn rest(&self) -> u32 {
+        let mut next = [0; 4];
+        let rest = self.bytes.get(self.taken..).unwrap_or_default();
+        next.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        u32::from_le_bytes(next).swap_bytes()
     }
 
     /// Whether more was heard than the bytes can have said.
@@ -138,14 +158,28 @@ impl<'a> RangeReader<'a> {
 impl Coder for RangeReader<'_> {
     #[inline]
     fn code(&mut self, _: bool, chance: u32) -> bool {
-        let bound = (self.range >> 12).wrapping_mul(chance);
+        let bound = (self.range >> 12).wrapping_mul(u64::from(chance));
         let bit = self.code < bound;
         // No branch: which way it goes is what nobody can foretell.
-        let one = u32::from(bit).wrapping_neg();
+        let one = u64::from(bit).wrapping_neg();
         self.range = (bound & one) | (self.range.wrapping_sub(bound) & !one);
         self.code = self.code.wrapping_sub(bound & !one);
         self.widen();
         bit
+    }
+
+    #[inline]
+    fn half(&mut self, _: u8, up_to: &[u16; HALVES]) -> u8 {
+        let unit = self.range >> CERTAIN_BITS;
+        // What lies behind the last unit belongs to no value; only damage leads there.
+        let found = u16::try_from(self.code / unit).map_or(CERTAIN - 1, |found| found.min(CERTAIN - 1));
+        let half = up_to.iter().fold(0, |half, &chance| half + u8::from(chance <= found));
+        let at = usize::from(half) % HALVES;
+        let below = if at == 0 { 0 } else { up_to[at - 1] };
+        self.code -= u64::from(below) * unit;
+        self.range = u64::from(up_to[at].wrapping_sub(below)).wrapping_mul(unit);
+        self.widen();
+        half
     }
 
     fn plain(&mut self, _: u32, count: u32) -> u32 {
@@ -154,7 +188,7 @@ impl Coder for RangeReader<'_> {
         let number = (self.code / self.range).min((1 << count) - 1);
         self.code -= number * self.range;
         self.widen();
-        number
+        u32::try_from(number).expect("a number of at most 16 bits")
     }
 }
 

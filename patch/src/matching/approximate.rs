@@ -1,18 +1,38 @@
-//! Copies that may differ: exact matches, extended while more agrees than not.
+//! Copies that may differ: of all ways to explain a target by pieces of a base, the cheapest that is found.
 //!
-//! As in bsdiff (Percival, 2003), whose insight it is that a match is worth taking only if it explains more than the
-//! running copy does, mistakes included.
+//! A way walks along *diagonals*, each the distance from a place in the target to the place in the base that stands for
+//! it. To stay on one costs little where the bytes agree and much where they do not; to change costs what a copy takes
+//! in the list. A handful of ways is followed at a time, so a choice is made only when what comes has shown which of
+//! them was right.
 
 use super::Search;
 use super::sampled::Sampled;
 use super::sorted::Sorted;
+use super::ways::Ways;
 use crate::copies::Copy;
 
-/// How many bytes more than the running copy explains a match must bring to start another copy.
-const ADVANTAGE: usize = 8;
+/// A byte string as the search sees it, and the same with what tells places apart that look alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) alike: &'a [u8],
+    pub(crate) told: &'a [u8],
+}
 
-/// A running copy that agrees for this long is not questioned.
-const UNQUESTIONED: usize = 48;
+impl<'a> Seen<'a> {
+    /// Bytes that are no more than what they are.
+    pub(crate) fn plain(bytes: &'a [u8]) -> Self {
+        Self { alike: bytes, told: bytes }
+    }
+}
+
+/// While the best way agrees with so many bytes to come, no other is searched.
+const UNQUESTIONED: usize = 32;
+
+/// The shortest match that is worth a look.
+const SHORTEST: usize = 6;
+
+/// Behind the start of a match, the next search is skipped for one in so many of its bytes.
+const PATIENCE: usize = 8;
 
 /// The base, ready to be searched.
 enum Index<'a> {
@@ -21,19 +41,14 @@ enum Index<'a> {
 }
 
 impl Index<'_> {
-    /// A long match for the start of `sought`: a name for it, and its length.
-    fn longest(&self, sought: &[u8]) -> Option<(usize, usize)> {
+    /// A long match for the start of `sought`, of several as long the one nearest to `near`: its place and length.
+    fn longest(&self, sought: &[u8], near: usize) -> Option<(usize, usize)> {
         match self {
-            Self::Sorted(index) => index.longest(sought),
+            Self::Sorted(index) => {
+                let (rank, len) = index.longest(sought)?;
+                Some((index.nearest(rank, sought, len, near), len))
+            }
             Self::Sampled(index) => index.longest(sought),
-        }
-    }
-
-    /// The place of a match: if there are several as good, the one nearest to `near`.
-    fn place(&self, name: usize, sought: &[u8], len: usize, near: usize) -> usize {
-        match self {
-            Self::Sorted(index) => index.nearest(name, sought, len, near),
-            Self::Sampled(_) => name,
         }
     }
 }
@@ -45,103 +60,111 @@ pub(super) fn agreement(one: &[u8], two: &[u8]) -> usize {
 }
 
 /// Copies from `base` that explain `target`, in its order. Both are shorter than 2^31.
-pub(crate) fn align(base: &[u8], target: &[u8], search: Search) -> Vec<Copy> {
+pub(crate) fn align(base: Seen<'_>, target: Seen<'_>, search: Search) -> Vec<Copy> {
+    /// Looking further ahead at once would find no more.
+    const AHEAD: usize = 256;
     let index = match search {
-        Search::Sorted => Index::Sorted(Sorted::new(base)),
-        Search::Sampled => Index::Sampled(Sampled::new(base)),
+        Search::Sorted => Index::Sorted(Sorted::new(base.alike)),
+        Search::Sampled => Index::Sampled(Sampled::new(base.alike)),
     };
-    let mut copies = Vec::new();
-    let agrees = |at: usize, to: usize| base.get(at).is_some_and(|byte| *byte == target[to]);
-    // The running copy takes base byte `to + offset` to target byte `to`, from `start` on.
-    let (mut start, mut offset) = (0_usize, 0_isize);
-    let shifted = |to: usize, offset: isize| to.wrapping_add_signed(offset);
-    let mut scan = 0;
-    let mut len = 0;
-    let mut name = None;
-    while scan < target.len() {
-        scan += len;
-        let mut counted = scan;
-        let mut score = 0;
-        while scan < target.len() {
-            let running = shifted(scan, offset);
-            let along = base.get(running..).map_or(0, |base| agreement(base, &target[scan..]));
-            let longest = if along >= UNQUESTIONED { None } else { index.longest(&target[scan..]) };
-            len = longest.map_or(along, |(_, len)| len);
-            name = longest.map(|(name, _)| name);
-            while counted < scan + len.max(1) {
-                score += usize::from(agrees(shifted(counted, offset), counted));
-                counted += 1;
-            }
-            if (len == score && len != 0) || len > score + ADVANTAGE {
-                break;
-            }
-            if agrees(running, scan) {
-                score -= 1;
-            }
-            scan += 1;
+    let mut ways = Ways::new(base, target);
+    let (mut at, mut searched) = (0, 0);
+    while let Some(sought) = target.alike.get(at..).filter(|sought| !sought.is_empty()) {
+        let (near, on_diagonal) = ways.lead(at);
+        let along = base.told.get(near..).filter(|_| on_diagonal);
+        let along = along.map_or(0, |base| agreement(&base[..base.len().min(AHEAD)], &target.told[at..]));
+        if along >= UNQUESTIONED && ways.is_alone() {
+            ways.advance(at, along);
+            at += along;
+            continue;
         }
-        if len != score || scan == target.len() {
-            let running = shifted(scan, offset);
-            let found = match name {
-                Some(name) if scan < target.len() => index.place(name, &target[scan..], len, running),
-                _ => running,
-            };
-            let forward = extend(scan - start, |ahead| agrees(shifted(start + ahead, offset), start + ahead));
-            let backward = if scan < target.len() {
-                extend((scan - start).min(found), |back| agrees(found - 1 - back, scan - 1 - back))
-            } else {
-                0
-            };
-            let (forward, backward) = share(start, scan, forward, backward, |to| {
-                (agrees(shifted(to, offset), to), agrees((found + to).wrapping_sub(scan), to))
-            });
-            push(&mut copies, shifted(start, offset), start, forward);
-            start = scan - backward;
-            offset = found.cast_signed() - scan.cast_signed();
+        if along < UNQUESTIONED && at >= searched {
+            ways.resume(at, &sought[..sought.len().min(SHORTEST)]);
+            searched = at + 1;
+            if let Some((place, len)) = index.longest(sought, near).filter(|(_, len)| *len >= SHORTEST) {
+                searched += len / PATIENCE;
+                ways.follow(at, place.wrapping_sub(at).cast_signed());
+            }
         }
+        ways.step(at);
+        at += 1;
     }
-    copies
+    ways.copies(at)
 }
 
-/// How far to extend a copy of which `agrees` says whether it holds, `most` at most: as far as pays most when a byte
-/// that agrees brings as much as one that does not costs.
-fn extend(most: usize, agrees: impl Fn(usize) -> bool) -> usize {
-    let (mut gain, mut best, mut len) = (0_isize, 0, 0);
-    for ahead in 0..most {
-        gain += if agrees(ahead) { 1 } else { -1 };
-        if gain > best {
-            (best, len) = (gain, ahead + 1);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(seed: u32, len: usize) -> Vec<u8> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_le_bytes()[3]
+        };
+        std::iter::repeat_with(next).take(len).collect()
+    }
+
+    fn copy(base: u32, target: u32, len: u32) -> Copy {
+        Copy { base, target, len }
+    }
+
+    #[test]
+    fn scattered_differences_do_not_end_a_copy() {
+        let base = bytes(1, 20_000);
+        let mut target = base[5000..9000].to_vec();
+        for at in (50..3950).step_by(37) {
+            target[at] ^= 0x55;
+        }
+        let copies = align(Seen::plain(&base), Seen::plain(&target), Search::Sorted);
+        assert_eq!(copies, [copy(5000, 0, 4000)]);
+    }
+
+    #[test]
+    fn a_match_too_short_for_a_copy_is_not_taken() {
+        let base = bytes(1, 20_000);
+        let mut target = base[5000..9000].to_vec();
+        // Three bytes differ; from elsewhere seven would agree, for two changes of diagonal.
+        target[2000..2007].copy_from_slice(&base[15_000..15_007]);
+        target[2000..2004].copy_from_slice(&base[7000..7004]);
+        let copies = align(Seen::plain(&base), Seen::plain(&target), Search::Sorted);
+        assert_eq!(copies, [copy(5000, 0, 4000)]);
+    }
+
+    #[test]
+    fn what_moved_is_found_and_what_is_new_is_left_out() {
+        let base = bytes(1, 20_000);
+        let new = bytes(2, 300);
+        let target = [&base[12_000..15_000], &new[..], &base[3000..6000]].concat();
+        for search in [Search::Sorted, Search::Sampled] {
+            let copies = align(Seen::plain(&base), Seen::plain(&target), search);
+            let near = |one: u32, two: u32| one.abs_diff(two) <= 4;
+            let [first, second] = copies[..] else { panic!("{copies:?}") };
+            assert!(first.base == 12_000 && first.target == 0 && near(first.len, 3000), "{first:?}");
+            assert!(near(second.base, 3000) && near(second.target, 3300), "{second:?}");
+            assert_eq!(second.target_end(), 6300);
         }
     }
-    len
-}
 
-/// Divides the bytes that both a copy from `start` and one back from `scan` would take, where it pays most.
-fn share(
-    start: usize,
-    scan: usize,
-    forward: usize,
-    backward: usize,
-    agree: impl Fn(usize) -> (bool, bool),
-) -> (usize, usize) {
-    let Some(both) = (start + forward).checked_sub(scan - backward).filter(|&both| both > 0) else {
-        return (forward, backward);
-    };
-    let from = scan - backward;
-    let (mut gain, mut best, mut kept) = (0_isize, 0, 0);
-    for ahead in 0..both {
-        let (first, second) = agree(from + ahead);
-        gain += isize::from(first) - isize::from(second);
-        if gain > best {
-            (best, kept) = (gain, ahead + 1);
+    #[test]
+    fn of_places_that_look_alike_the_one_that_is_told_is_kept() {
+        let (body, other) = (bytes(3, 400), bytes(4, 100));
+        let mut changed = body.clone();
+        for at in (10..400).step_by(40) {
+            changed[at] ^= 0x55;
         }
-    }
-    (forward - (both - kept), backward - kept)
-}
-
-fn push(copies: &mut Vec<Copy>, base: usize, target: usize, len: usize) {
-    if len > 0 {
-        let number = |value: usize| u32::try_from(value).expect("base and target are shorter than 2^31");
-        copies.push(Copy { base: number(base), target: number(target), len: number(len) });
+        let base = [&body[..], &other, &changed].concat();
+        let target = [&other[..], &body].concat();
+        // More agrees with the first place, but only the second is told to be the same.
+        let (mut told, mut sought) = (base.clone(), target.clone());
+        for at in (0..400).step_by(20) {
+            told[at..at + 4].copy_from_slice(b"away");
+            told[at + 500..at + 504].copy_from_slice(b"here");
+            sought[at + 100..at + 104].copy_from_slice(b"here");
+        }
+        let copies = align(Seen::plain(&base), Seen::plain(&target), Search::Sorted);
+        assert_eq!(copies.len(), 2, "without being told it changes the place: {copies:?}");
+        let seen = (Seen { alike: &base, told: &told }, Seen { alike: &target, told: &sought });
+        assert_eq!(align(seen.0, seen.1, Search::Sorted), [copy(400, 0, 500)]);
     }
 }

@@ -3,37 +3,55 @@
 //! Two builds of a function differ in most of their addresses. In the views they agree, so they are found and aligned
 //! as if nothing had moved.
 
+use super::approximate::Seen;
 use crate::base::Base;
 use crate::fields::{Fields, aarch64};
 use crate::layout::Layout;
 use crate::map::Map;
 use crate::predict::{Predictor, Shape, low, number};
 
+/// What is seen of a byte string.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Of a field in code it shows only that it is one: more of code is alike than what it calls.
+    alike: Vec<u8>,
+    /// Every field shows the address in the target of what it refers to, if a copy has that.
+    told: Vec<u8>,
+}
+
+impl View {
+    pub(crate) fn seen(&self) -> Seen<'_> {
+        Seen { alike: &self.alike, told: &self.told }
+    }
+}
+
 /// The view of `bytes`, whose programs `layout` describes and whose bytes `map` takes to the target.
-///
-/// A field shows the address in the target of what it refers to, if a copy has that; of other fields all that is seen
-/// is that they are fields. In code that is all that is ever seen: more of it is alike than what it calls.
-pub(crate) fn view(bytes: &[u8], layout: &Layout, map: Map) -> Option<Vec<u8>> {
+pub(crate) fn view(bytes: &[u8], layout: &Layout, map: Map) -> Option<View> {
     let len = u32::try_from(Base::len(bytes)).ok()?;
     let fields = Fields::find(bytes, len, layout).ok()?;
     let mut predictor = Predictor::new(layout.clone(), fields, map);
-    let mut view = bytes.to_vec();
+    let (mut alike, mut told) = (bytes.to_vec(), bytes.to_vec());
     let mut at = 0;
     while let Some((field, shape)) = predictor.next(at, len) {
         at = field + shape.len();
-        let place = &mut view[field as usize..at as usize];
-        let value = number(place);
-        let shown = match shape {
-            Shape::FromEnd => 0,
-            Shape::Instruction(_) => u64::from(aarch64::blank(low(value))),
-            _ => {
-                let label = predictor.label((field, shape), value);
-                label.map_or(0, |address| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).swap_bytes())
+        let place = field as usize..at as usize;
+        let value = number(&bytes[place.clone()]);
+        let address = predictor.label((field, shape), value);
+        let label = address.map_or(0, |address| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).swap_bytes());
+        let (blank, label) = match shape {
+            Shape::FromEnd => (0, label),
+            Shape::Instruction(_) => {
+                let blank = u64::from(aarch64::blank(low(value)));
+                (blank, blank)
             }
+            _ => (label, label),
         };
-        for (byte, shown) in place.iter_mut().zip(shown.to_le_bytes()) {
-            *byte = shown;
-        }
+        show(&mut alike[place.clone()], blank);
+        show(&mut told[place], label);
     }
-    Some(view)
+    Some(View { alike, told })
+}
+
+fn show(place: &mut [u8], number: u64) {
+    place.iter_mut().zip(number.to_le_bytes()).for_each(|(byte, shown)| *byte = shown);
 }

@@ -5,8 +5,9 @@ mod labels;
 mod sampled;
 mod sorted;
 mod suffixes;
+mod ways;
 
-pub(crate) use approximate::align;
+pub(crate) use approximate::{Seen, align};
 pub(crate) use labels::view;
 
 /// How matches are searched.

@@ -34,7 +34,7 @@ pub(crate) fn align(
         // The base's addresses are shown as the target's, and those of the target as they are, where a copy has them.
         let stay: Vec<Copy> = copies.iter().map(|copy| Copy { base: copy.target, ..*copy }).collect();
         let target_view = matching::view(target, &own, Map::new(&stay, target_len))?;
-        copies = matching::align(&base_view, &target_view, search);
+        copies = matching::align(base_view.seen(), target_view.seen(), search);
         layout = pair::paired(before, after, &copies);
     }
     Some(Aligned { layout, copies })

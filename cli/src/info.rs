@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chunk_index::{Index, PatchRef, Record};
+use chunk_index::{Index, PatchRef, Record, Ways};
 use serde::Serialize;
 
 use crate::args::Info;
@@ -25,7 +25,7 @@ struct Answer<'a> {
     patches: Vec<Way>,
 }
 
-/// A patch that leads to the version, and from where.
+/// A patch that leads to the version, and from where; by itself, or as the first step of several.
 #[derive(Serialize)]
 struct Way {
     /// BLAKE3 of the image that it starts from.
@@ -33,16 +33,22 @@ struct Way {
     base_bytes: u64,
     patch: String,
     patch_bytes: u64,
+    /// All patches of the way, this one included.
+    steps: usize,
+    way_bytes: u64,
 }
 
 impl Way {
-    fn of(patch: &PatchRef) -> Self {
-        Self {
+    fn all(ways: &Ways) -> Vec<Self> {
+        let way = |(first, patch): (usize, &PatchRef)| Self {
             base: blake3_text(&patch.base),
             base_bytes: patch.base_len,
             patch: blake3_text(&patch.name),
             patch_bytes: patch.len,
-        }
+            steps: ways.from(first).count(),
+            way_bytes: ways.from(first).map(|patch| patch.len).sum(),
+        };
+        ways.patches().iter().enumerate().map(way).collect()
     }
 }
 
@@ -126,7 +132,7 @@ pub(crate) fn run(info: &Info, output: &Output) -> Result<(), Failure> {
         pack_bytes: index.locator().packs().iter().map(|pack| u64::from(pack.len)).sum(),
         frames,
         frame_bytes,
-        patches: index.locator().patches().iter().map(Way::of).collect(),
+        patches: Way::all(index.locator().ways()),
     };
     output.answer(&answer, || text(&answer))
 }
@@ -188,8 +194,12 @@ fn text(answer: &Answer<'_>) -> String {
         ),
     ]);
     lines.extend(answer.patches.iter().map(|patch| {
+        let several = match patch.steps {
+            1 => String::new(),
+            steps => format!(", first of {steps}, {} together", human(patch.way_bytes)),
+        };
         format!(
-            "patch        {} from an image of {}, blake3 {}",
+            "patch        {} from an image of {}, blake3 {}{several}",
             human(patch.patch_bytes),
             human(patch.base_bytes),
             patch.base

@@ -11,7 +11,7 @@ use chunk_index::Head;
 use crate::job::{Job, Options};
 use crate::plan::{Plan, Totals};
 use crate::survey::Survey;
-use crate::target::{Destination, growth, is_device};
+use crate::target::{Destination, growth};
 
 /// The program itself, its stacks, and what an allocator does not give back.
 pub(crate) const PROGRAM: u64 = 10 << 20;
@@ -84,11 +84,16 @@ impl Job<'_> {
     ) -> Demand {
         let there = survey.window.as_ref().and_then(|window| window.file().metadata().ok());
         let target_disk = match &self.destination {
-            Destination::Path { path, .. } if !is_device(path) => for_file(there.as_ref(), totals),
+            Destination::Path { .. } if self.has_scratch_beside_target() => {
+                for_file(there.as_ref(), totals) + totals.scratch
+            }
             _ => 0,
         };
+        let scratch = if self.has_scratch_beside_target() { 0 } else { totals.scratch };
         let state_disk = match &self.state {
-            Some(_) if totals.write > 0 => index.file_len() + for_journal(totals, is_in_place, &self.options),
+            Some(_) if totals.write > 0 => {
+                index.file_len() + scratch + for_journal(totals, is_in_place, &self.options)
+            }
             _ => 0,
         };
         Demand { memory, target_disk, state_disk }

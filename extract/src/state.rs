@@ -58,6 +58,11 @@ impl State {
         File::open(&self.directory)?.sync_all()
     }
 
+    /// Where all that is kept lies.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Where the journal of an in-place update of `target` is.
     pub(crate) fn journal(&self, target: &Path) -> Option<PathBuf> {
         self.file(target).map(|file| file.with_extension("journal"))

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 
 use crate::location::LocationError;
-use crate::locator::LocatorError;
 
 /// What [`TreeBuilder`](crate::TreeBuilder) was given cannot be said in an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +45,6 @@ pub enum BuildError {
     },
     /// There are more branches than the head can list.
     TreeTooLarge,
-    /// The locator has no room for a patch.
-    Locator(LocatorError),
 }
 
 impl fmt::Display for BuildError {
@@ -63,7 +60,6 @@ impl fmt::Display for BuildError {
             Self::RecordTooLong { limit, found } => {
                 write!(f, "the record has {found} bytes, at most {limit} are allowed")
             }
-            Self::Locator(_) => f.write_str("the locator does not take a patch"),
             Self::TreeTooLarge => f.write_str("the head cannot list so many branches"),
         }
     }
@@ -73,7 +69,6 @@ impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Location(cause) => Some(cause),
-            Self::Locator(cause) => Some(cause),
             _ => None,
         }
     }

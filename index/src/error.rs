@@ -82,7 +82,7 @@ pub enum DecodeErrorKind {
     Text(TextError),
     /// Annotation keys do not ascend.
     AnnotationOrder,
-    /// The bases of patches do not ascend.
+    /// A patch is not followed by one before it.
     PatchOrder,
     /// An entry equals the one before it, also in its place, so it should have been a repeat.
     UnmergedRepeat,
@@ -168,7 +168,7 @@ impl fmt::Display for DecodeErrorKind {
             Self::NotUtf8 => f.write_str("a text is not utf-8"),
             Self::Text(_) => f.write_str("a text is out of form"),
             Self::AnnotationOrder => f.write_str("annotation keys do not ascend"),
-            Self::PatchOrder => f.write_str("bases of patches do not ascend"),
+            Self::PatchOrder => f.write_str("a patch is not followed by one before it"),
             Self::UnmergedRepeat => f.write_str("an entry equals the one before it"),
             Self::RepeatOutsideLeaf => f.write_str("a repeat lies behind the leaf's last entry"),
             Self::NodeEndsLate => f.write_str("the node goes on where it should have ended"),

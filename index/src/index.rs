@@ -13,12 +13,13 @@ use crate::head::{Head, HeadError};
 use crate::layout::{Tree, front};
 use crate::list;
 use crate::location::Location;
-use crate::locator::{Locator, PatchRef};
+use crate::locator::Locator;
 use crate::map;
 use crate::node::{NodeRef, expect_sum};
 use crate::record::{Record, VersionId};
 use crate::silence::LoudBlocks;
 use crate::walk::Walk;
+use crate::ways::Ways;
 
 /// An index of which every byte has been checked.
 ///
@@ -105,10 +106,9 @@ impl<B: AsRef<[u8]>> Index<B> {
         section(self.bytes(), self.head.leaves()).expect(CHECKED)
     }
 
-    /// The same version with more patches. The [leaves](Self::leaf_bytes) complete the file as they are.
-    pub fn with_patches(&self, patches: &[PatchRef]) -> Result<Front, BuildError> {
-        let mut locator = self.locator().clone();
-        patches.iter().try_for_each(|patch| locator.insert(*patch)).map_err(BuildError::Locator)?;
+    /// The same version with other patches. The [leaves](Self::leaf_bytes) complete the file as they are.
+    pub fn with_ways(&self, ways: Ways) -> Result<Front, BuildError> {
+        let locator = self.locator().clone().with_ways(ways);
         let tree = Tree::over(self.leaves().map(|leaf| leaf.child()).collect());
         let blocks = section(self.bytes(), self.head.blocks()).expect(CHECKED);
         let front = front(tree, &self.record().encode(), &locator.encode(), blocks);

@@ -41,6 +41,7 @@ mod record;
 mod silence;
 mod varint;
 mod walk;
+mod ways;
 mod word;
 
 pub use blocks::Block;
@@ -54,8 +55,9 @@ pub use head::{Head, HeadError};
 pub use index::Index;
 pub use list::LeafList;
 pub use location::{FrameRef, Location, LocationError};
-pub use locator::{Locator, LocatorError, PackRef, PatchRef};
+pub use locator::{Locator, LocatorError, PackRef};
 pub use node::NodeRef;
 pub use rebuild::leaf_lists;
 pub use record::{Description, Record, VersionId};
+pub use ways::{PatchRef, Ways, WaysError};
 pub use word::{Annotations, TextError, Word};

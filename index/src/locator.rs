@@ -6,8 +6,8 @@ use std::fmt;
 
 use crate::cursor::{Cursor, FIXED, at_most};
 use crate::digest::Digest;
-use crate::error::{DecodeError, DecodeErrorKind};
-use crate::record::IMAGE_LIMIT;
+use crate::error::DecodeError;
+use crate::ways::{PATCH_LEN, Row, Ways};
 
 /// Longest encoded locator, in bytes.
 pub(crate) const LOCATOR_LIMIT: u32 = 1 << 24;
@@ -17,12 +17,6 @@ const PACK_LIMIT: u64 = 64 << 20;
 const PACK_LEN: u64 = 40;
 /// Bytes of the counts before the packs and before the patches.
 const COUNTS_LEN: u64 = 16;
-/// Longest patch, in bytes.
-const PATCH_LIMIT: u64 = 1 << 40;
-/// Most patches that lead to one version: what they add to a head stays below 4 KiB.
-const MOST_PATCHES: u64 = 48;
-/// Bytes of one encoded patch.
-const PATCH_LEN: u64 = 80;
 
 /// One pack that a map refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,27 +27,11 @@ pub struct PackRef {
     pub len: u32,
 }
 
-/// A patch that makes a version's image from another image.
-///
-/// What it says is a hint: a reader that follows it checks what comes out against the version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PatchRef {
-    /// BLAKE3 of the image that the patch starts from.
-    pub base: Digest,
-    /// Bytes of that image.
-    pub base_len: u64,
-    /// BLAKE3 of the patch.
-    pub name: Digest,
-    /// Bytes of the patch.
-    pub len: u64,
-}
-
 /// The packs that the maps of one index refer to by number, and the patches that lead to its image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Locator {
     packs: Vec<PackRef>,
-    /// Ascending by base.
-    patches: Vec<PatchRef>,
+    ways: Ways,
 }
 
 impl Locator {
@@ -62,33 +40,23 @@ impl Locator {
         if let Some(pack) = packs.iter().find(|pack| u64::from(pack.len) > PACK_LIMIT) {
             return Err(LocatorError::PackTooLong { len: pack.len });
         }
-        let taken = COUNTS_LEN.saturating_add(MOST_PATCHES.saturating_mul(PATCH_LEN));
+        let taken = COUNTS_LEN.saturating_add(PATCH_LEN.saturating_mul(Ways::MOST));
         let limit = u64::from(LOCATOR_LIMIT).saturating_sub(taken) / PACK_LEN;
         let found = u64::try_from(packs.len()).unwrap_or(u64::MAX);
         if found > limit {
             return Err(LocatorError::TooManyPacks { limit, found });
         }
-        Ok(Self { packs, patches: Vec::new() })
+        Ok(Self { packs, ways: Ways::default() })
     }
 
-    /// Adds a patch, in place of one from the same base.
-    pub fn insert(&mut self, patch: PatchRef) -> Result<(), LocatorError> {
-        if patch.base_len > IMAGE_LIMIT || patch.len > PATCH_LIMIT {
-            return Err(LocatorError::PatchTooLong { base_len: patch.base_len, len: patch.len });
-        }
-        match self.patches.binary_search_by_key(&patch.base, |patch| patch.base) {
-            Ok(place) => self.patches.splice(place..=place, [patch]).for_each(drop),
-            Err(_) if u64::try_from(self.patches.len()).is_ok_and(|count| count >= MOST_PATCHES) => {
-                return Err(LocatorError::TooManyPatches { limit: MOST_PATCHES });
-            }
-            Err(place) => self.patches.insert(place, patch),
-        }
-        Ok(())
+    /// The same packs, and these patches.
+    pub fn with_ways(self, ways: Ways) -> Self {
+        Self { ways, ..self }
     }
 
-    /// All patches, ascending by base.
-    pub fn patches(&self) -> &[PatchRef] {
-        &self.patches
+    /// The patches that lead to the version.
+    pub fn ways(&self) -> &Ways {
+        &self.ways
     }
 
     /// All packs, by number.
@@ -104,8 +72,7 @@ impl Locator {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let packs: Vec<(Digest, u64)> =
             self.packs.iter().map(|pack| (pack.name, u64::from(pack.len))).collect();
-        let patch = |patch: &PatchRef| (patch.base, patch.base_len, patch.name, patch.len);
-        let patches: Vec<(Digest, u64, Digest, u64)> = self.patches.iter().map(patch).collect();
+        let patches: Vec<Row> = self.ways.rows();
         bincode::encode_to_vec((packs, patches), FIXED).expect("encoding into memory meets no error")
     }
 
@@ -120,27 +87,10 @@ impl Locator {
             let len = u32::try_from(len).expect("it is at most 64 MiB");
             packs.push(PackRef { name, len });
         }
-        let patches = decode_patches(&mut cursor)?;
+        let ways = Ways::decode(&mut cursor)?;
         cursor.finish()?;
-        Ok(Self { packs, patches })
+        Ok(Self { packs, ways })
     }
-}
-
-fn decode_patches(cursor: &mut Cursor<'_>) -> Result<Vec<PatchRef>, DecodeError> {
-    let count = cursor.checked(at_most(MOST_PATCHES, "number of patches"))?;
-    let mut patches: Vec<PatchRef> = Vec::new();
-    for _ in 0..count {
-        let last = patches.last().map(|patch| patch.base);
-        let base = cursor.checked(|base: Digest| match last {
-            Some(last) if last >= base => Err(DecodeErrorKind::PatchOrder),
-            _ => Ok(base),
-        })?;
-        let base_len = cursor.checked(at_most(IMAGE_LIMIT, "length of a patch's base"))?;
-        let name = cursor.field()?;
-        let len = cursor.checked(at_most(PATCH_LIMIT, "length of a patch"))?;
-        patches.push(PatchRef { base, base_len, name, len });
-    }
-    Ok(patches)
 }
 
 /// A locator that the format has no room for.
@@ -159,18 +109,6 @@ pub enum LocatorError {
         /// Packs given.
         found: u64,
     },
-    /// A patch or its base is above its limit.
-    PatchTooLong {
-        /// Bytes of the base.
-        base_len: u64,
-        /// Bytes of the patch.
-        len: u64,
-    },
-    /// There are too many patches.
-    TooManyPatches {
-        /// Most patches allowed.
-        limit: u64,
-    },
 }
 
 impl fmt::Display for LocatorError {
@@ -182,11 +120,6 @@ impl fmt::Display for LocatorError {
             Self::TooManyPacks { limit, found } => {
                 write!(f, "{found} packs, at most {limit} are allowed")
             }
-            Self::PatchTooLong { base_len, len } => write!(
-                f,
-                "a patch of {len} bytes from an image of {base_len}, at most {PATCH_LIMIT} from {IMAGE_LIMIT} are allowed"
-            ),
-            Self::TooManyPatches { limit } => write!(f, "more than the {limit} patches allowed"),
         }
     }
 }

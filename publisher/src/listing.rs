@@ -10,7 +10,7 @@ use std::path::Path;
 use chunk_chunker::Params;
 use chunk_chunker::image::BlockHash;
 use chunk_index::{
-    Annotations, Description, FrameRef, Front, Location, Locator, PackRef, PatchRef, Record, TreeBuilder,
+    Annotations, Description, FrameRef, Front, Location, Locator, PackRef, Record, TreeBuilder, Ways,
 };
 use chunk_store::{Lookup, PackSlot, Place};
 use tempfile::SpooledTempFile;
@@ -64,13 +64,13 @@ impl Listing {
         Ok(())
     }
 
-    /// Completes the index of an image with these block hashes, and patches that lead to it. Can be done again with
+    /// Completes the index of an image with these block hashes, and ways that lead to it. Can be done again with
     /// others.
     pub(crate) fn seal(
         &self,
         description: Description,
         blocks: &[BlockHash],
-        patches: &[PatchRef],
+        ways: Ways,
         lookup: &Lookup,
     ) -> Result<Sealed, MakeError> {
         let impossible = |error: &dyn std::error::Error| MakeError::Description(error.to_string());
@@ -79,8 +79,7 @@ impl Listing {
             PackRef { name: *name.as_bytes(), len: u32::try_from(len).expect("no pack exceeds 64 MiB") }
         };
         let locator = Locator::new(self.packs.iter().map(pack).collect());
-        let mut locator = locator.map_err(|error| impossible(&error))?;
-        patches.iter().try_for_each(|patch| locator.insert(*patch)).map_err(|error| impossible(&error))?;
+        let locator = locator.map_err(|error| impossible(&error))?.with_ways(ways);
         let mut last_leaves = self.finished.clone();
         let front = self.tree.clone().finish(description, &locator, blocks, &mut last_leaves);
         Ok(Sealed { front: front.map_err(|error| impossible(&error))?, last_leaves })

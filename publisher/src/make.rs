@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 
-use chunk_index::{Annotations, Description, Index, Record, VersionId, Word};
+use chunk_index::{Annotations, Description, Index, Record, VersionId, Ways, Word};
 use chunk_store::line::Version;
 use chunk_store::{Backend, Key, Lookup, Object, Published, Upload};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -13,7 +13,7 @@ use crate::error::MakeError;
 use crate::line::{Line, number};
 use crate::listing::Sealed;
 use crate::options::Options;
-use crate::patches::{DEFAULT_PATCH_LEVEL, Made, Maker, ruler};
+use crate::patches::{DEFAULT_PATCH_LEVEL, Made, Maker, Steps, ruler};
 use crate::read::{Image, Tools, read};
 use crate::source::Source;
 
@@ -180,12 +180,11 @@ impl<'b> Publisher<'b> {
                 blake3: image.blake3,
                 sha256: image.sha256,
             };
-            let mut sealed = image.listing.seal(description, &image.hashes, &[], &self.lookup)?;
-            let made = self.patches(&mut maker, &line, &mut image, &sealed)?;
-            let patches: Vec<_> = made.iter().filter_map(|made| made.patch.as_ref().ok().copied()).collect();
-            if !patches.is_empty() {
+            let mut sealed = image.listing.seal(description, &image.hashes, Ways::default(), &self.lookup)?;
+            let (made, ways) = self.patches(&mut maker, &line, &mut image, &sealed)?;
+            if !ways.patches().is_empty() {
                 let description = sealed.record().description().clone();
-                sealed = image.listing.seal(description, &image.hashes, &patches, &self.lookup)?;
+                sealed = image.listing.seal(description, &image.hashes, ways, &self.lookup)?;
             }
             let mut index_bytes = 0;
             let write = |out: &mut dyn Upload| {
@@ -249,8 +248,8 @@ impl<'b> Publisher<'b> {
             return Ok(report(outcome, version.record(), &image, index_bytes, Vec::new()));
         }
         let description = version.record().description().clone();
-        let patches = version.locator().patches();
-        let sealed = image.listing.seal(description, &image.hashes, patches, &self.lookup)?;
+        let ways = version.locator().ways().clone();
+        let sealed = image.listing.seal(description, &image.hashes, ways, &self.lookup)?;
         let mut index_bytes = 0;
         line.rewrite(version, |out: &mut dyn Upload| {
             index_bytes = image.listing.write(&sealed, out)?;
@@ -270,9 +269,15 @@ impl<'b> Publisher<'b> {
         for _ in 0..TRIES {
             let line = Line::open(self.backend, &target.name)?;
             let version = line.decode(&Key::Index(target.clone()))?;
-            let made = maker.make(&line.decode(&Key::Index(base.clone()))?, &version)?;
+            let base = line.decode(&Key::Index(base.clone()))?;
+            let made = maker.make(&base, &version)?;
             let Ok(patch) = made.patch else { return Ok(made) };
-            let front = version.with_patches(&[patch]);
+            let image = version.record().description().blake3;
+            let mut steps = Steps::default();
+            steps.extend(patch.base, base.locator().ways());
+            steps.extend(image, version.locator().ways());
+            steps.insert(image, patch);
+            let front = version.with_ways(steps.ways(&image));
             let front = front.map_err(|error| MakeError::Description(error.to_string()))?;
             let write = |out: &mut dyn Upload| {
                 out.write_all(&front.bytes)?;
@@ -285,15 +290,15 @@ impl<'b> Publisher<'b> {
         Err(MakeError::Contended { key: Key::Index(target.clone()) })
     }
 
-    /// The patches to the version that `sealed` is about to become.
+    /// The patches to the version that `sealed` is about to become, and all ways that they and others make.
     fn patches(
         &self,
         maker: &mut Maker<'_>,
         line: &Line<'_>,
         image: &mut Image,
         sealed: &Sealed,
-    ) -> Result<Vec<Made>, MakeError> {
-        let Some(patching) = &self.options.patches else { return Ok(Vec::new()) };
+    ) -> Result<(Vec<Made>, Ways), MakeError> {
+        let Some(patching) = &self.options.patches else { return Ok(Default::default()) };
         let mut bases = Vec::new();
         for version in &patching.from {
             bases.push(line.decode(&Key::Index(version.clone()))?);
@@ -304,19 +309,24 @@ impl<'b> Publisher<'b> {
             }
         }
         if bases.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
         let mut bytes = Vec::new();
         image.listing.write(sealed, &mut bytes).map_err(MakeError::store("reading the chunk list"))?;
         let target = Index::decode(bytes).expect("an index reads back as it was written");
-        let mut made: Vec<Made> = Vec::new();
+        let (mut made, mut steps): (Vec<Made>, _) = (Vec::new(), Steps::default());
+        let image = target.record().description().blake3;
         for base in bases {
             let one = maker.make(&base, &target)?;
+            steps.extend(base.record().description().blake3, base.locator().ways());
+            if let Ok(patch) = one.patch {
+                steps.insert(image, patch);
+            }
             if !made.contains(&one) {
                 made.push(one);
             }
         }
-        Ok(made)
+        Ok((made, steps.ways(&image)))
     }
 
     fn maker<'m>(&'m self, observer: &'m dyn Observer) -> Maker<'m> {

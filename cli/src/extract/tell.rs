@@ -21,14 +21,16 @@ pub(super) struct Answer {
     seeds: Vec<Copied>,
     /// Fetched for one place and copied to others.
     repeated_bytes: u64,
-    /// Made by a patch.
+    /// Made by patches.
     patched_bytes: u64,
     /// Image bytes from the store.
     missing_bytes: u64,
     /// To be had from the store, index and gaps included.
     download_bytes: u64,
-    /// Of a patch in that.
+    /// Of patches in that.
     patch_bytes: u64,
+    /// How many these are, each of what the one before makes.
+    patches: u64,
     gap_bytes: u64,
     requests: u64,
     index_bytes: u64,
@@ -122,6 +124,7 @@ impl Answer {
             missing_bytes: totals.missing,
             download_bytes: totals.download + report.index.bytes,
             patch_bytes: totals.patch,
+            patches: totals.patches,
             gap_bytes: totals.gaps,
             requests: totals.requests + report.index.requests,
             index_bytes: report.index.bytes,
@@ -191,7 +194,10 @@ impl Answer {
         ];
         lines.extend(self.seeds.iter().map(|seed| format!("seed      {}  {}", human(seed.bytes), seed.seed)));
         if self.patch_bytes > 0 {
-            lines.push(format!("patched   {} by {}", human(self.patched_bytes), human(self.patch_bytes)));
+            let (made, bytes) = (human(self.patched_bytes), human(self.patch_bytes));
+            let several =
+                if self.patches > 1 { format!(" in {} patches", self.patches) } else { String::new() };
+            lines.push(format!("patched   {made} by {bytes}{several}"));
         }
         lines.extend([
             format!("repeated  {}", human(self.repeated_bytes)),

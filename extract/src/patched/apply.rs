@@ -1,17 +1,22 @@
-//! Going by a patch: block after block is put together, compared with its hash, and written.
+//! Going by patches: block after block is put together, compared with its hash, and written.
 
+use std::error::Error;
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::thread;
 
-use chunk_delta::Origin;
+use chunk_delta::{Image, Origin};
 
 use crate::job::{ExtractError, Job, Notice, Progress};
 use crate::seed::Seed;
 use crate::target::{Share, Target};
 use crate::verified::Verified;
 
-use super::streams::{Failure, Streams};
+use super::chain::{Root, visit};
+use super::groups::Fetch;
+use super::link::Useless;
+use super::made::{Made, Old};
+use super::streams::{Streams, make};
 use super::way::Way;
 
 /// Blocks that may be wrong before the patch is given up.
@@ -37,22 +42,49 @@ impl Job<'_> {
         target: &mut dyn Target,
         flush_every: Option<u64>,
     ) -> Result<Applied, ExtractError> {
-        let longest = self.options.limits.longest;
         let fetched = AtomicU64::new(way.front_len());
-        let applied = thread::scope(|scope| {
-            let streams = Streams::start(scope, way, seed, self.source, longest, &fetched);
-            let in_order = target.file().is_none();
-            let mut apply = Apply { job: self, way, seed, streams, flush_every, unflushed: 0, in_order };
-            apply.run(target)
-        });
-        Ok(Applied { fetched: fetched.into_inner(), ..applied? })
+        let fetch = Fetch { source: self.source, longest: self.options.limits.longest, fetched: &fetched };
+        let Some((last, before)) = way.links.split_last() else { return Ok(Applied::default()) };
+        let applied = match self.make_between(way, seed, &fetch) {
+            Ok(made) => {
+                let old = Old { seed, links: before, made: &made };
+                thread::scope(|scope| {
+                    let streams = Streams::start(scope, last, &old, &fetch);
+                    let in_order = target.file().is_none();
+                    Apply { job: self, way, old: &old, streams, flush_every, unflushed: 0, in_order }
+                        .run(target)
+                })
+            }
+            Err(_) if self.observer.is_cancelled() => Err(ExtractError::Cancelled),
+            Err(error) => Ok(self.give_up(way, &*error, Vec::new(), 0)),
+        };
+        let applied = applied?;
+        Ok(Applied { fetched: fetched.into_inner(), ..applied })
+    }
+
+    /// Decodes what the image needs of all patches but the last.
+    fn make_between(&self, way: &Way, seed: &Seed, fetch: &Fetch<'_>) -> Result<Made, Useless> {
+        let (_, links) = way.links.split_last().expect("a way has a patch");
+        let made = Made::new(links, &self.scratch())?;
+        for number in 0..links.len() {
+            let old = Old { seed, links: &links[..number], made: &made };
+            make(links, number, &old, fetch, self.observer)?;
+        }
+        Ok(made)
+    }
+
+    /// Tells that the blocks that are not `done` are left to others, and why.
+    fn give_up(&self, way: &Way, error: &(dyn Error + 'static), done: Vec<bool>, written: u64) -> Applied {
+        self.observer.notice(&Notice::Unpatched { patch: way.object(), error });
+        Applied { written, rest: Some(done), fetched: 0 }
     }
 }
 
 struct Apply<'a> {
     job: &'a Job<'a>,
     way: &'a Way,
-    seed: &'a Seed,
+    /// What the last patch starts from.
+    old: &'a Old<'a>,
     streams: Streams,
     flush_every: Option<u64>,
     unflushed: u64,
@@ -84,9 +116,7 @@ impl Apply<'_> {
                 }
             }
             if let Some(failure) = failure {
-                let error: &(dyn std::error::Error + 'static) = &*failure;
-                self.job.observer.notice(&Notice::Unpatched { patch: &self.way.object, error });
-                return Ok(Applied { written, rest: Some(done), fetched: 0 });
+                return Ok(self.job.give_up(self.way, &*failure, done, written));
             }
             at += range.end - range.start;
             self.job.observer.progress(&Progress::Writing { done: at, total: self.way.totals.write });
@@ -94,15 +124,16 @@ impl Apply<'_> {
         Ok(Applied { written, rest: (wrong > 0).then_some(done), fetched: 0 })
     }
 
-    fn fill(&mut self, block: &Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Failure> {
+    fn fill(&mut self, block: &Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Useless> {
         buffer.clear();
         buffer.resize(within(block, block.end), 0);
-        for piece in self.way.patch.pieces(block.clone()) {
+        let last = self.way.links.last().expect("a way has a patch");
+        for piece in last.patch.pieces(block.clone()) {
             let part = &mut buffer[within(block, piece.target.start)..within(block, piece.target.end)];
             match piece.origin {
                 Origin::Zero => {}
                 // What cannot be read is found out by the hash.
-                Origin::Base(offset) => drop(self.seed.read(offset, part)),
+                Origin::Base(offset) => drop(self.old.read_at(offset, part)),
                 Origin::New(stream, offset) => self.streams.read(stream, offset, part)?,
             }
         }
@@ -115,12 +146,15 @@ impl Apply<'_> {
             self.unflushed = 0;
         }
         let range = block.at()..block.at() + block.bytes().len() as u64;
-        let shares = self.way.patch.pieces(range).filter_map(|piece| {
-            let Origin::Base(offset) = piece.origin else { return None };
-            let (file, offset) = self.seed.file_at(offset)?;
-            Some(Share { file, offset, image: piece.target })
+        let mut shares = Vec::new();
+        visit(&self.way.links, range, &mut |piece| {
+            if let Root::Seed(offset) = piece.root
+                && let Some((file, offset)) = self.old.seed.file_at(offset)
+            {
+                shares.push(Share { file, offset, image: piece.image });
+            }
         });
-        let bytes = target.put(block, &shares.collect::<Vec<_>>())?;
+        let bytes = target.put(block, &shares)?;
         self.unflushed += bytes;
         Ok(bytes)
     }

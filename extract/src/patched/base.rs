@@ -1,7 +1,7 @@
 //! Which seed is the base of a patch.
 
 use chunk_chunker::image::{BlockHash, BlockTree, Blocks};
-use chunk_index::PatchRef;
+use chunk_index::{Digest, PatchRef, Ways};
 
 use crate::content::Content;
 use crate::job::{ExtractError, Job, Progress, SeedPart};
@@ -10,42 +10,37 @@ use crate::seed::Window;
 /// Most lengths of a base that are tried on one seed: each may take reading all of it.
 const MOST_LENGTHS: usize = 3;
 
-/// A seed whose first bytes are the image that a patch starts from.
+/// A seed whose first bytes are an image that ways start from.
 pub(super) struct Base {
     /// The number of the seed.
     pub(super) seed: u16,
-    pub(super) patch: PatchRef,
+    /// The numbers of the patches that start from it, those of the cheapest ways first.
+    pub(super) starts: Vec<usize>,
     /// The hashes of its blocks.
     pub(super) hashes: Vec<BlockHash>,
 }
 
 impl Job<'_> {
-    /// The first of the seeds that one of `patches` starts from.
-    pub(super) fn find_base(
-        &self,
-        parts: &[SeedPart],
-        patches: &[PatchRef],
-    ) -> Result<Option<Base>, ExtractError> {
+    /// The first of the seeds that one of `ways` starts from.
+    pub(super) fn find_base(&self, parts: &[SeedPart], ways: &Ways) -> Result<Option<Base>, ExtractError> {
         for (seed, part) in (0..).zip(parts) {
             if let Some(store) = part.seed.as_store() {
                 // Whatever its index says falsely is found when blocks are made from it.
-                let is_base =
-                    |patch: &&PatchRef| patch.base_len == store.size() && patch.base == *store.blake3();
-                if let Some(patch) = patches.iter().find(is_base).copied() {
-                    return Ok(Some(Base { seed, patch, hashes: store.hashes() }));
+                let starts = starts(ways, store.size(), store.blake3());
+                if !starts.is_empty() {
+                    return Ok(Some(Base { seed, starts, hashes: store.hashes() }));
                 }
             }
             let Some(window) = part.seed.as_window() else { continue };
-            for len in lengths(window, patches) {
+            for len in lengths(window, ways.patches()) {
                 let Some(hashes) = self.hashes(window, len)? else { continue };
                 let mut tree = BlockTree::new();
                 for hash in &hashes {
                     tree.push(*hash);
                 }
-                let found = tree.finish();
-                let mut right = patches.iter().filter(|patch| (patch.base, patch.base_len) == (found, len));
-                if let Some(patch) = right.next().copied() {
-                    return Ok(Some(Base { seed, patch, hashes }));
+                let starts = starts(ways, len, &tree.finish());
+                if !starts.is_empty() {
+                    return Ok(Some(Base { seed, starts, hashes }));
                 }
             }
         }
@@ -58,6 +53,15 @@ impl Job<'_> {
         let blocks = Blocks::of_len(len);
         Ok(Content::of(window, blocks, self.options.threads, self.observer, &progress)?.hashes())
     }
+}
+
+/// The numbers of the patches that start from an image, those of the cheapest ways first.
+fn starts(ways: &Ways, len: u64, blake3: &Digest) -> Vec<usize> {
+    let is_start = |(_, patch): &(usize, &PatchRef)| patch.base_len == len && patch.base == *blake3;
+    let mut starts: Vec<usize> =
+        ways.patches().iter().enumerate().filter(is_start).map(|(number, _)| number).collect();
+    starts.sort_by_key(|first| ways.from(*first).map(|patch| patch.len).sum::<u64>());
+    starts
 }
 
 /// The lengths of images that a seed may start with: for a file its own, for a device any that it has room for.

@@ -1,10 +1,12 @@
 //! What going by a patch takes of memory, told before it is begun.
 
 use chunk_chunker::image::BLOCK;
-use chunk_delta::Stream;
+use chunk_delta::{Group, Stream};
 
 use crate::demand;
 
+use super::link::Link;
+use super::made;
 use super::way::Way;
 
 /// What a decoder of groups has beside what it reads and makes.
@@ -15,19 +17,24 @@ const BLOCKS: u64 = 2;
 impl Way {
     /// Most bytes of memory that going this way takes.
     pub(crate) fn most_memory(&self, connection: u64) -> u64 {
-        let groups = || self.groups.iter().map(|number| &self.patch.groups()[*number]);
-        let stored = |group: &chunk_delta::Group| group.stored.end - group.stored.start;
-        // A group is decoded for each stream, while the next one is fetched.
-        let decoded = Stream::ALL.map(|stream| {
-            let groups = groups().filter(|group| group.stream == stream);
-            let each = groups.map(|group| {
-                let base: u64 = group.base.iter().map(|range| range.end - range.start).sum();
-                stored(group) + base + (group.new.end - group.new.start) + STATE
-            });
-            each.max().unwrap_or(0)
-        });
-        let fetched = groups().map(stored).max().unwrap_or(0) + connection;
-        let blocks = BLOCKS * BLOCK as u64;
-        demand::PROGRAM + self.memory() + decoded.iter().sum::<u64>() + fetched + blocks
+        let decoding = self.links.iter().map(|link| of_groups(link, connection)).max().unwrap_or(0);
+        demand::PROGRAM + self.memory() + decoding + BLOCKS * BLOCK as u64 + made::IN_MEMORY
     }
+}
+
+/// Bytes of memory that decoding the needed groups of one patch takes.
+fn of_groups(link: &Link, connection: u64) -> u64 {
+    let groups = || link.groups.iter().map(|number| &link.patch.groups()[*number]);
+    let stored = |group: &Group| group.stored.end - group.stored.start;
+    // A group is decoded for each stream, while the next one is fetched.
+    let decoded = Stream::ALL.map(|stream| {
+        let groups = groups().filter(|group| group.stream == stream);
+        let each = groups.map(|group| {
+            let base: u64 = group.base.iter().map(|range| range.end - range.start).sum();
+            stored(group) + base + (group.new.end - group.new.start) + STATE
+        });
+        each.max().unwrap_or(0)
+    });
+    let fetched = groups().map(stored).max().unwrap_or(0) + connection;
+    decoded.iter().sum::<u64>() + fetched
 }

@@ -1,13 +1,20 @@
-//! The way by a patch: a device that holds exactly the image that a patch starts from fetches the patch, and of the
-//! index no more than its head.
+//! The way by patches: a device that holds exactly an image that a patch starts from fetches that patch, and others that
+//! lead on from what it makes, and of the index no more than its head.
 //!
-//! Nothing is believed on the way. The hash of the seed finds the patch; the version's BLAKE3 vouches for the hashes
-//! of all blocks that patch and seed tell; and each block is compared with its hash before it is written. What a
-//! patch fails to make, frames do.
+//! Nothing is believed on the way. The hash of the seed finds the way; the version's BLAKE3 vouches for the hashes
+//! of all blocks that patches and seed tell; and each block is compared with its hash before it is written. What
+//! patches fail to make, frames do.
+//!
+//! Images between are never made as a whole: of each patch but the last, only groups that the image needs are
+//! fetched, and what comes out of them is kept until the image is made ([`made`]).
 
 mod apply;
 mod base;
+mod chain;
 mod demand;
+mod groups;
+mod link;
+mod made;
 mod run;
 mod streams;
 mod way;

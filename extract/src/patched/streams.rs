@@ -3,34 +3,22 @@
 //! Groups are fetched in the order in which their first bytes are needed. So when a byte is waited for, of each
 //! stream at most one group before it is unfinished, and nobody waits for somebody who waits.
 
-use std::error::Error;
-use std::io;
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::Scope;
+use std::thread::{self, Scope};
 
-use chunk_delta::{Group, Image, Ranges, Stream};
-use chunk_fetch::Source;
-use chunk_patch::{Decoder, Limits};
+use chunk_delta::Stream;
 
-use crate::seed::Seed;
+use crate::job::Observer;
 
-use super::way::Way;
+use super::groups::{Fetch, Stored, decode_all};
+use super::link::{Link, Useless};
+use super::made::{Made, Old};
 
-/// Bytes decoded at a time.
-const PIECE: usize = 128 << 10;
 /// Decoded pieces that may wait.
 const WAITING: usize = 4;
 
-/// What goes wrong on the way.
-pub(super) type Failure = Box<dyn Error + Send + Sync>;
-
-/// A group as it lies in the patch, or why it is not there.
-type Stored = Result<(Group, Vec<u8>), Failure>;
-
 /// Decoded bytes, and where in their stream they start.
-type Decoded = Result<(u64, Vec<u8>), Failure>;
+type Decoded = Result<(u64, Vec<u8>), Useless>;
 
 /// Both streams, to be read front to back.
 pub(super) struct Streams {
@@ -45,31 +33,39 @@ struct Reading {
     piece: Vec<u8>,
 }
 
+/// No group waits but the one that is being fetched.
+fn no_group_waits() -> (SyncSender<Stored>, Receiver<Stored>) {
+    sync_channel(0)
+}
+
 impl Streams {
-    /// Starts fetching and decoding what `way` needs, and counts what is fetched.
+    /// Starts fetching and decoding what is needed of `link`, whose base is `old`.
     pub(super) fn start<'s, 'e>(
         scope: &'s Scope<'s, 'e>,
-        way: &'e Way,
-        seed: &'e Seed,
-        source: &'e dyn Source,
-        longest: u64,
-        fetched: &'e AtomicU64,
+        link: &'e Link,
+        old: &'e Old<'e>,
+        fetch: &'e Fetch<'e>,
     ) -> Self {
         let mut inputs = Vec::new();
         let streams = Stream::ALL.map(|_| {
-            // No group waits but the one that is being fetched.
-            let (input, groups) = sync_channel::<Stored>(0);
+            let (input, groups) = no_group_waits();
             let (output, pieces) = sync_channel::<Decoded>(WAITING);
-            scope.spawn(move || decode_all(&groups, seed, &output));
+            scope.spawn(move || {
+                let mut accept = |at, piece| output.send(Ok((at, piece))).is_ok();
+                if let Err(failure) = decode_all(&groups, old, &mut accept) {
+                    // Who no longer listens has failed already.
+                    let _ = output.send(Err(failure));
+                }
+            });
             inputs.push(input);
             Reading { pieces, at: 0, piece: Vec::new() }
         });
-        scope.spawn(move || fetch_all(way, source, longest, &inputs, fetched));
+        scope.spawn(move || fetch.all(link, &inputs));
         Self { streams }
     }
 
     /// Fills `out` with the bytes from `offset` of `stream` on. Offsets never go back.
-    pub(super) fn read(&mut self, stream: Stream, offset: u64, out: &mut [u8]) -> Result<(), Failure> {
+    pub(super) fn read(&mut self, stream: Stream, offset: u64, out: &mut [u8]) -> Result<(), Useless> {
         let reading = &mut self.streams[stream as usize];
         let mut offset = offset;
         let mut rest = out;
@@ -89,81 +85,33 @@ impl Streams {
     }
 }
 
-/// Fetches the groups, each for its stream, until nobody wants more.
-fn fetch_all(
-    way: &Way,
-    source: &dyn Source,
-    longest: u64,
-    inputs: &[SyncSender<Stored>],
-    fetched: &AtomicU64,
-) {
-    for number in &way.groups {
-        let group = &way.patch.groups()[*number];
-        let stored = fetch(way, *number, source, longest, fetched).map(|stored| (group.clone(), stored));
-        let failed = stored.is_err();
-        if inputs[group.stream as usize].send(stored).is_err() || failed {
-            return;
-        }
-    }
-}
-
-fn fetch(
-    way: &Way,
-    group: usize,
-    source: &dyn Source,
-    longest: u64,
-    fetched: &AtomicU64,
-) -> Result<Vec<u8>, Failure> {
-    let (mut stored, mut buffer) = (way.part_of(group).to_vec(), Vec::new());
-    for range in way.requests_of(group, longest) {
-        source.read(&way.object, range, &mut buffer)?;
-        fetched.fetch_add(buffer.len() as u64, Ordering::Relaxed);
-        stored.append(&mut buffer);
-    }
-    Ok(stored)
-}
-
-/// Decodes the groups of one stream, until there are no more or nobody wants their bytes.
-fn decode_all(groups: &Receiver<Stored>, seed: &Seed, output: &SyncSender<Decoded>) {
-    for stored in groups {
-        let result = stored.and_then(|(group, stored)| decode(&group, &stored, seed, output));
-        match result {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(failure) => {
-                // Who no longer listens has failed already.
-                let _ = output.send(Err(failure));
-                return;
-            }
-        }
-    }
-}
-
-/// Decodes one group; returns whether its bytes are still wanted.
-fn decode(group: &Group, stored: &[u8], seed: &Seed, output: &SyncSender<Decoded>) -> Result<bool, Failure> {
-    let Range { start, end } = group.new;
-    let base = Ranges::new(Old(seed), &group.base);
-    let mut decoder = Decoder::new(stored, &base, end - start, &Limits::default())?;
-    let mut at = start;
-    loop {
-        let mut piece = vec![0; PIECE];
-        let count = decoder.read(&mut piece)?;
-        if count == 0 {
-            return Ok(true);
-        }
-        piece.truncate(count);
-        if output.send(Ok((at, piece))).is_err() {
-            return Ok(false);
-        }
-        at += count as u64;
-    }
-}
-
-/// A seed as the image that a patch starts from.
-struct Old<'a>(&'a Seed);
-
-impl Image for Old<'_> {
-    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
+/// Decodes what is needed of link `number` of `links` into `made`; what the links before it make is there.
+pub(super) fn make(
+    links: &[Link],
+    number: usize,
+    old: &Old<'_>,
+    fetch: &Fetch<'_>,
+    observer: &dyn Observer,
+) -> Result<(), Useless> {
+    let made: &Made = old.made;
+    thread::scope(|scope| {
+        let mut inputs = Vec::new();
+        let decoders = Stream::ALL.map(|stream| {
+            let (input, groups) = no_group_waits();
+            inputs.push(input);
+            scope.spawn(move || {
+                let mut written = Ok(());
+                decode_all(&groups, old, &mut |at, piece| {
+                    written = made.write(links, (number, stream, at), &piece);
+                    written.is_ok() && !observer.is_cancelled()
+                })?;
+                written?;
+                if observer.is_cancelled() { Err("interrupted".into()) } else { Ok(()) }
+            })
+        });
+        scope.spawn(move || fetch.all(&links[number], &inputs));
+        decoders
+            .into_iter()
+            .try_for_each(|decoder| decoder.join().unwrap_or_else(|_| Err("a decoder has failed".into())))
+    })
 }

@@ -1,124 +1,155 @@
-//! What going by a patch takes: decided from its head, before anything is written.
+//! What going by patches takes: decided from their heads, before anything is written.
 
-use std::error::Error;
-use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use chunk_chunker::image::Blocks;
-use chunk_delta::{Origin, Patch};
 use chunk_fetch::Source;
-use chunk_index::{Block, Record};
+use chunk_index::{Block, PatchRef, Record};
 use chunk_store::Key;
 
 use crate::ReadError;
 use crate::job::{ExtractError, Job, Notice, Observer, Progress};
 use crate::plan::Totals;
 use crate::survey::{OpenIndex, Survey};
+use crate::target::is_device;
 use crate::verified::Check;
 
 use super::base::Base;
+use super::chain::{Root, note_groups, visit};
+use super::link::{Front, Link, Useless};
+use super::made::Made;
 
-/// Bytes of a patch asked for first: enough for most heads.
-const FRONT: u64 = 1 << 14;
-/// Longest script, and most bytes of block hashes: memory goes with them.
-const MOST_SCRIPT: u32 = 4 << 20;
+/// Most patches of a way: each takes a request, and memory for its head.
+const MOST_LINKS: usize = 32;
 
-/// A patch whose base a seed is, and what it takes.
+/// Patches of which the first starts from a seed and the last makes the image, and what they take.
 #[derive(Debug)]
 pub(crate) struct Way {
-    pub(super) object: String,
-    pub(super) patch: Patch,
-    /// The seed that is its base.
+    pub(super) links: Vec<Link>,
+    /// The seed that the first starts from.
     pub(super) seed: u16,
     pub(super) check: Check,
     /// The blocks to write, ascending.
     pub(super) missing: Vec<u64>,
-    /// The groups that they need, in the order in which they do.
-    pub(super) groups: Vec<usize>,
     /// What all this comes to.
     pub(super) totals: Totals,
-    /// The bytes of the patch that were fetched to know this: its head, and more if it is short.
-    front: Vec<u8>,
 }
 
 impl Job<'_> {
-    /// The way by a patch to the image that `index` describes, if there is one. It costs no more than the head of the patch to
-    /// find out, and that only if a seed is its base.
+    /// The way by patches to the image that `index` describes, if there is one. It costs no more than the heads of the
+    /// patches to find out, and that only if a way starts from a seed.
     pub(crate) fn find_way(
         &self,
         survey: &mut Survey,
         index: &OpenIndex,
     ) -> Result<Option<Way>, ExtractError> {
-        let (record, patches) = (index.head().record(), index.head().locator().patches());
-        if !self.options.patches || patches.is_empty() || survey.is_right {
+        let (record, ways) = (index.head().record(), index.head().locator().ways());
+        if !self.options.patches || ways.patches().is_empty() || survey.is_right {
             return Ok(None);
         }
-        let Some(base) = self.find_base(&survey.parts, patches)? else { return Ok(None) };
-        let object = Key::Patch(base.patch.name).path();
-        let mut front = Front::default();
-        let way = match open(self.source, &object, &base, record, &mut front) {
-            Ok((patch, said)) => {
-                let kept = survey.kept(&said);
-                let check = Check::new(Blocks::of_len(record.image_len()), said);
-                let longest = self.options.limits.longest;
-                Way::new((object, patch, front), (base.seed, survey.parts.len()), check, &kept, longest)
+        let Some(base) = self.find_base(&survey.parts, ways)? else { return Ok(None) };
+        for first in &base.starts {
+            let steps: Vec<&PatchRef> = ways.from(*first).collect();
+            if steps.len() > MOST_LINKS {
+                continue;
             }
-            Err(error) => {
-                survey.late += front.bytes.len() as u64;
-                self.observer.notice(&Notice::Unpatched { patch: &object, error: &*error });
-                return Ok(None);
+            let mut spent = 0;
+            match self.open_links(&steps, record, &mut spent).and_then(|links| said(links, &base)) {
+                Ok((links, said)) => {
+                    let kept = survey.kept(&said);
+                    let check = Check::new(Blocks::of_len(record.image_len()), said);
+                    let seed = (base.seed, survey.parts.len());
+                    let way = Way::new(links, seed, check, &kept, self.options.limits.longest);
+                    // Frames may still do with what is allowed, or tell by how much they do not.
+                    let needed = way.totals.download + index.fetched().bytes + survey.late;
+                    let allowed = self.options.max_download.unwrap_or(u64::MAX);
+                    if needed <= allowed && way.totals.scratch <= self.options.limits.scratch {
+                        self.observer.notice(&Notice::Planned(&way.totals));
+                        return Ok(Some(way));
+                    }
+                }
+                Err((patch, error)) => {
+                    self.observer.notice(&Notice::Unpatched { patch: &patch, error: &*error });
+                }
             }
+            survey.late += spent;
+        }
+        Ok(None)
+    }
+
+    /// Fetches the heads of all patches of a way. Counts in `spent` what that has cost.
+    fn open_links(
+        &self,
+        steps: &[&PatchRef],
+        record: &Record,
+        spent: &mut u64,
+    ) -> Result<Vec<Link>, (String, Useless)> {
+        let open = |number: usize| {
+            let image = (record.image_len(), &record.description().blake3);
+            let makes = steps.get(number + 1).map_or(image, |next| (next.base_len, &next.base));
+            let mut front = Front::default();
+            let link = Link::open(self.source, steps[number], makes, &mut front);
+            (front, link)
         };
-        // Frames may still do with what is allowed, or tell by how much they do not.
-        let needed = way.totals.download + index.fetched().bytes;
-        if self.options.max_download.is_some_and(|allowed| needed > allowed) {
-            survey.late += way.front.len() as u64;
-            return Ok(None);
+        let mut opened: Vec<(Front, Result<Link, Useless>)> = Vec::new();
+        while opened.len() < steps.len() {
+            let some = opened.len()..steps.len().min(opened.len() + self.options.connections.max(1));
+            thread::scope(|scope| {
+                let opening: Vec<_> = some.map(|number| scope.spawn(move || open(number))).collect();
+                opened.extend(opening.into_iter().map(|one| one.join().expect("a source does not panic")));
+            });
         }
-        self.observer.notice(&Notice::Planned(&way.totals));
-        Ok(Some(way))
+        let mut links = Vec::new();
+        let mut failure = None;
+        for ((front, link), known) in opened.into_iter().zip(steps) {
+            match link {
+                Ok(link) => {
+                    *spent += link.front().len();
+                    links.push(link);
+                }
+                Err(error) => {
+                    *spent += front.len();
+                    failure.get_or_insert((Key::Patch(known.name).path(), error));
+                }
+            }
+        }
+        failure.map_or(Ok(links), Err)
+    }
+
+    /// Where to keep what does not fit into memory: where the image is going to be if that is a file, else where states
+    /// are kept.
+    pub(super) fn scratch(&self) -> PathBuf {
+        match (self.path(), &self.state) {
+            (Some(path), _) if self.has_scratch_beside_target() => {
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                parent.unwrap_or(Path::new(".")).to_owned()
+            }
+            (_, Some(state)) => state.directory().to_owned(),
+            (_, None) => std::env::temp_dir(),
+        }
+    }
+
+    /// Whether that is where the image is going to be.
+    pub(crate) fn has_scratch_beside_target(&self) -> bool {
+        self.path().is_some_and(|path| !is_device(&path))
     }
 }
 
-/// What was fetched of a patch first.
-#[derive(Default)]
-struct Front {
-    bytes: Vec<u8>,
-    requests: u64,
-}
-
-/// The patch, and what the blocks of its target are.
-fn open(
-    source: &dyn Source,
-    object: &str,
-    base: &Base,
-    record: &Record,
-    front: &mut Front,
-) -> Result<(Patch, Vec<Block>), Box<dyn Error>> {
-    let len = source.open(object, FRONT, &mut front.bytes)?;
-    front.requests = 1;
-    if len != base.patch.len {
-        return Err(format!("it has {len} bytes, the index says {}", base.patch.len).into());
+/// What the blocks of the image are that `links` make of `base`.
+fn said(links: Vec<Link>, base: &Base) -> Result<(Vec<Link>, Vec<Block>), (String, Useless)> {
+    let mut hashes = None;
+    for link in &links {
+        let found = link.blocks(hashes.as_deref().unwrap_or(&base.hashes));
+        hashes = Some(found.map_err(|error| (link.object.clone(), error))?);
     }
-    let (there, needed) = (front.bytes.len() as u64, Patch::head_len(&front.bytes)?);
-    if there < needed && needed <= len.min(2 * u64::from(MOST_SCRIPT)) {
-        let mut rest = Vec::new();
-        source.read(object, there..needed, &mut rest)?;
-        front.bytes.append(&mut rest);
-        front.requests = 2;
-    }
-    let patch = Patch::decode(&front.bytes, len, MOST_SCRIPT)?;
-    if patch.base() != (base.patch.base_len, &base.patch.base)
-        || patch.target() != (record.image_len(), &record.description().blake3)
-    {
-        return Err("it leads from or to another image".into());
-    }
-    let hashes = patch.blocks(&base.hashes).ok_or("its block hashes are not the image's")?;
-    Ok((patch, hashes.into_iter().map(Block::Hash).collect()))
+    let said = hashes.unwrap_or_default().into_iter().map(Block::Hash).collect();
+    Ok((links, said))
 }
 
 impl Way {
     fn new(
-        (object, patch, front): (String, Patch, Front),
+        mut links: Vec<Link>,
         (seed, seeds): (u16, usize),
         check: Check,
         kept: &[bool],
@@ -127,60 +158,34 @@ impl Way {
         let blocks = check.blocks();
         let missing: Vec<u64> =
             (0..).zip(kept).filter(|(_, kept)| !**kept).map(|(number, _)| number).collect();
-        let mut totals = Totals { image: patch.target().0, seeds: vec![0; seeds], ..Totals::default() };
-        let mut groups: Vec<usize> = Vec::new();
-        let mut is_needed = vec![false; patch.groups().len()];
+        note_groups(&mut links, missing.iter().map(|number| blocks.range(*number)).collect());
+        let image = links.last().map_or(0, |last| last.patch.target().0);
+        let mut totals = Totals { image, seeds: vec![0; seeds], ..Totals::default() };
         for number in &missing {
             let range = blocks.range(*number);
             totals.write += range.end - range.start;
-            for piece in patch.pieces(range) {
-                let len = piece.target.end - piece.target.start;
-                match piece.origin {
-                    Origin::Zero => totals.zero += len,
-                    Origin::Base(_) => totals.seeds[usize::from(seed)] += len,
-                    Origin::New(stream, offset) => {
-                        totals.patched += len;
-                        let group = patch.group_of(stream, offset).expect("the groups make all new bytes");
-                        if !std::mem::replace(&mut is_needed[group], true) {
-                            groups.push(group);
-                        }
-                    }
+            visit(&links, range, &mut |piece| {
+                let len = piece.image.end - piece.image.start;
+                match piece.root {
+                    Root::Zero => totals.zero += len,
+                    Root::Seed(_) => totals.seeds[usize::from(seed)] += len,
+                    Root::Group(..) => totals.patched += len,
                 }
-            }
+            });
         }
         totals.kept = totals.image - totals.write;
-        let mut way = Self { object, patch, seed, check, missing, groups, totals, front: front.bytes };
-        let requests: Vec<_> = way.requests(longest).collect();
-        way.totals.patch =
-            way.front_len() + requests.iter().map(|range| range.end - range.start).sum::<u64>();
-        way.totals.download = way.totals.patch;
-        way.totals.requests = front.requests + requests.len() as u64;
-        way
-    }
-
-    /// Bytes from the patch's start that are there already.
-    pub(super) fn front_len(&self) -> u64 {
-        self.front.len() as u64
-    }
-
-    /// What is to be fetched of the groups, in the order of need.
-    fn requests(&self, longest: u64) -> impl Iterator<Item = Range<u64>> {
-        self.groups.iter().flat_map(move |group| self.requests_of(*group, longest))
-    }
-
-    /// What is there already of a group.
-    pub(super) fn part_of(&self, group: usize) -> &[u8] {
-        let Range { start, end } = self.patch.groups()[group].stored;
-        let there = |at: u64| usize::try_from(at.min(self.front_len())).expect("it is in memory");
-        &self.front[there(start)..there(end)]
-    }
-
-    /// What is to be fetched of one group behind what is there, in requests of at most `longest` bytes.
-    pub(super) fn requests_of(&self, group: usize, longest: u64) -> impl Iterator<Item = Range<u64>> + use<> {
-        let Range { start, end } = self.patch.groups()[group].stored;
-        let start = start.max(self.front_len()).min(end);
-        let count = (end - start).div_ceil(longest);
-        (0..count).map(move |number| start + number * longest..end.min(start + (number + 1) * longest))
+        for link in &links {
+            totals.requests += link.front().requests;
+            totals.patch += link.front().len();
+            for request in link.requests(longest) {
+                totals.requests += 1;
+                totals.patch += request.end - request.start;
+            }
+        }
+        totals.download = totals.patch;
+        totals.patches = links.len() as u64;
+        totals.scratch = Made::disk(&links[..links.len().saturating_sub(1)]);
+        Self { links, seed, check, missing, totals }
     }
 
     /// What going this way comes to.
@@ -200,7 +205,18 @@ impl Way {
 
     /// Bytes that the way takes in memory.
     pub(crate) fn memory(&self) -> u64 {
-        (self.patch.memory() + self.missing.capacity() * 8 + self.groups.capacity() * 8) as u64
+        let links: usize = self.links.iter().map(Link::memory).sum();
+        (links + self.missing.capacity() * 8) as u64
+    }
+
+    /// Bytes of all heads.
+    pub(super) fn front_len(&self) -> u64 {
+        self.links.iter().map(|link| link.front().len()).sum()
+    }
+
+    /// What the way is called in notices: its last patch.
+    pub(super) fn object(&self) -> &str {
+        self.links.last().map_or("", |last| &last.object)
     }
 
     /// Reads all groups and throws them away: a source that keeps what it reads has them then.
@@ -212,13 +228,15 @@ impl Way {
     ) -> Result<(), ExtractError> {
         let (mut done, total) = (self.front_len(), self.totals.download);
         let mut buffer = Vec::new();
-        for range in self.requests(longest) {
-            if observer.is_cancelled() {
-                return Err(ExtractError::Cancelled);
+        for link in &self.links {
+            for range in link.requests(longest) {
+                if observer.is_cancelled() {
+                    return Err(ExtractError::Cancelled);
+                }
+                done += range.end - range.start;
+                source.read(&link.object, range, &mut buffer).map_err(ReadError::Fetch)?;
+                observer.progress(&Progress::Pulling { done, total });
             }
-            done += range.end - range.start;
-            source.read(&self.object, range, &mut buffer).map_err(ReadError::Fetch)?;
-            observer.progress(&Progress::Pulling { done, total });
         }
         Ok(())
     }

@@ -33,11 +33,13 @@ pub struct Limits {
     pub gap: u64,
     /// Longest request.
     pub longest: u64,
+    /// Bytes that a way of several patches may keep in a file until the image is made.
+    pub scratch: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { frames: 12 << 20, saved: 12 << 20, gap: 16 << 10, longest: 1 << 20 }
+        Self { frames: 12 << 20, saved: 12 << 20, gap: 16 << 10, longest: 1 << 20, scratch: 1 << 30 }
     }
 }
 
@@ -89,14 +91,16 @@ pub struct Totals {
     pub seeds: Vec<u64>,
     /// Chunks fetched for one place and copied to another.
     pub repeated: u64,
-    /// Made by a patch.
+    /// Made by patches.
     pub patched: u64,
     /// Image bytes to be had from the store.
     pub missing: u64,
     /// To download from the store, gaps included; the index not.
     pub download: u64,
-    /// Of a patch in that.
+    /// Of patches in that.
     pub patch: u64,
+    /// How many patches these are.
+    pub patches: u64,
     /// Gaps in that.
     pub gaps: u64,
     /// Requests for it.
@@ -107,6 +111,8 @@ pub struct Totals {
     pub saved: u64,
     /// Old bytes saved in all.
     pub saves: u64,
+    /// Kept in a file until the image is made.
+    pub scratch: u64,
 }
 
 impl Plan {

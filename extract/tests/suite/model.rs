@@ -97,6 +97,7 @@ impl<'p> Case<'p> {
                 saved: numbers.one_of(&[0, 4000, 1 << 20, 16 << 20]),
                 gap: numbers.one_of(&[0, 100, 16 << 10]),
                 longest: numbers.one_of(&[1, 10_000, 4 << 20]),
+                scratch: 1 << 30,
             },
             verify: numbers.one_of(&[Verify::Off, Verify::Off, Verify::Write, Verify::ReadBack]),
             ignore_target: numbers.one_in(6),

@@ -33,7 +33,7 @@ impl Pair {
         let store = Store::new();
         store.make("image", &old);
         let index = store.make_patched("image", &new);
-        assert_eq!(index.locator().patches().len(), 1);
+        assert_eq!(index.locator().ways().patches().len(), 1);
         let device = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(device.path().join("old"), &old).expect("written");
         Self { store, old, new, index, device }

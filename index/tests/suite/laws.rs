@@ -3,7 +3,8 @@
 
 use crate::sample::{BLOCK, PACK_LEN, Piece, block_hashes, build, description, locator, loud_blocks, params};
 use chunk_index::{
-    Block, Entry, FrameRef, Index, LeafList, Location, PatchRef, Placed, ShortName, TreeBuilder, leaf_lists,
+    Block, Entry, FrameRef, Index, LeafList, Location, PatchRef, Placed, ShortName, TreeBuilder, Ways,
+    leaf_lists,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -117,13 +118,14 @@ proptest! {
     fn patches_change_no_version(pieces in any_pieces(800), bases in vec(any::<[u8; 32]>(), 1..10)) {
         let file = build(&pieces, 3);
         let index = Index::decode(file.as_slice()).unwrap();
-        let patch = |base| PatchRef { base, base_len: 5, name: [7; 32], len: 9 };
-        let patches: Vec<_> = bases.into_iter().map(patch).collect();
-        let more = [&index.with_patches(&patches).unwrap().bytes, index.leaf_bytes()].concat();
+        let patch = |(next, base)| PatchRef { base, base_len: 5, name: [7; 32], len: 9, next };
+        let next = [None].into_iter().chain((0..).map(Some));
+        let ways = Ways::new(next.zip(bases).map(patch).collect()).unwrap();
+        let more = [&index.with_ways(ways.clone()).unwrap().bytes, index.leaf_bytes()].concat();
         let more = Index::decode(more.as_slice()).unwrap();
         prop_assert_eq!(more.id(), index.id());
         prop_assert!(more.entries().eq(index.entries()));
-        prop_assert!(patches.iter().all(|patch| more.locator().patches().contains(patch)));
+        prop_assert_eq!(more.locator().ways(), &ways);
         // The one encoding of it: the builder writes the same.
         prop_assert_eq!(rebuilt(&more), more.bytes());
     }

@@ -176,7 +176,7 @@ impl Audit {
                 Ok(index) => {
                     self.versions += u64::from(ids.insert(index.id()));
                     lines.learn(&version, &index);
-                    if !index.locator().patches().is_empty() {
+                    if !index.locator().ways().patches().is_empty() {
                         patched.push(version.clone());
                     }
                     let before = watch.done;
@@ -211,7 +211,7 @@ impl Audit {
         let mut seen = HashSet::new();
         for version in versions {
             let Ok(index) = read_index(backend, version) else { continue };
-            for patch in index.locator().patches().iter().filter(|patch| seen.insert(patch.name)) {
+            for patch in index.locator().ways().patches().iter().filter(|patch| seen.insert(patch.name)) {
                 watch.reach(watch.done)?;
                 self.patches += 1;
                 let damage = images.check(backend, &index, patch);

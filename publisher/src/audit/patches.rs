@@ -47,9 +47,10 @@ impl Images {
             Err(error) => return Some(PatchDamage::Head(error)),
         };
         let record = index.record();
-        if head.base() != (patch.base_len, &patch.base)
-            || head.target() != (record.image_len(), &record.description().blake3)
-        {
+        let next = patch.next.map(|next| &index.locator().ways().patches()[usize::from(next)]);
+        let makes = next
+            .map_or((record.image_len(), &record.description().blake3), |next| (next.base_len, &next.base));
+        if head.base() != (patch.base_len, &patch.base) || head.target() != makes {
             return Some(PatchDamage::Other);
         }
         let base = read_index(backend, self.0.get(&patch.base)?).ok()?;

@@ -137,7 +137,7 @@ impl Maker<'_> {
             return Err(Refused::No(NoPatch::Frames { frames, patch: len }));
         }
         let name = self.store(&head, &mut groups)?;
-        Ok(PatchRef { base: old.description().blake3, base_len: old.image_len(), name, len })
+        Ok(PatchRef { base: old.description().blake3, base_len: old.image_len(), name, len, next: None })
     }
 
     fn image<'i, B: AsRef<[u8]>>(&'i self, index: &'i Index<B>) -> Result<StoredImage<'i, B>, Refused> {

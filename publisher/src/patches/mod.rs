@@ -7,6 +7,7 @@ mod bases;
 mod encode;
 mod image;
 mod make;
+mod ways;
 
 pub use make::{Made, NoPatch};
 
@@ -15,6 +16,7 @@ use chunk_store::line::Version;
 pub(crate) use bases::ruler;
 pub(crate) use image::StoredImage;
 pub(crate) use make::Maker;
+pub(crate) use ways::Steps;
 
 /// How hard to try unless told otherwise, on the scale of zstd's levels.
 pub const DEFAULT_PATCH_LEVEL: u8 = 9;

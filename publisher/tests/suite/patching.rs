@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use chunk_index::PatchRef;
 use chunk_publisher::{NoPatch, Outcome, PatchDamage, Patching, audit};
 use chunk_store::Key;
 use chunk_store::line::Version;
@@ -38,12 +39,14 @@ fn version(file_name: &str) -> Version {
 /// The releases from which patches lead to release `number`.
 fn bases(store: &Store, number: usize) -> Vec<usize> {
     let index = store.index(&format!("image@{number}.cidx"));
+    let direct = |patch: &&PatchRef| patch.next.is_none();
+    let direct: Vec<_> = index.locator().ways().patches().iter().filter(direct).collect();
     let is_base = |number: &usize| {
         let image = *blake3::hash(&release(*number)).as_bytes();
-        index.locator().patches().iter().any(|patch| patch.base == image)
+        direct.iter().any(|patch| patch.base == image)
     };
     let bases: Vec<_> = (1..number).filter(is_base).collect();
-    assert_eq!(bases.len(), index.locator().patches().len());
+    assert_eq!(bases.len(), direct.len());
     bases
 }
 
@@ -66,6 +69,40 @@ fn a_release_is_patched_from_those_that_the_ruler_names() {
     assert!(found.is_clean(), "{found:?}");
     assert_eq!(found.patches, 11);
     store.assert_newest("image", "8");
+}
+
+#[test]
+fn every_release_is_reached_from_every_one_before() {
+    let store = patching();
+    let images: Vec<_> = (1..=8).map(|number| *blake3::hash(&release(number)).as_bytes()).collect();
+    for number in 1..=8 {
+        store.make(&release(number), &image());
+        let index = store.index(&format!("image@{number}.cidx"));
+        let ways = index.locator().ways();
+        for base in &images[..number - 1] {
+            let first = ways.patches().iter().position(|patch| patch.base == *base).expect("there is a way");
+            let steps: Vec<_> = ways.from(first).map(|patch| patch.base).collect();
+            assert!(steps.len() <= 6, "{} steps", steps.len());
+            assert!(steps.is_sorted_by_key(|step| images.iter().position(|image| image == step)));
+        }
+    }
+}
+
+#[test]
+fn a_patch_added_later_leads_on_from_where_others_lead() {
+    let mut store = patching();
+    store.make(&release(1), &image());
+    store.make(&release(2), &image());
+    store.options.patches = None;
+    store.make(&release(3), &image());
+    assert!(store.index("image@3.cidx").locator().ways().patches().is_empty());
+    let made = store.publisher().patch(&version("image@2.cidx"), &version("image@3.cidx"), &()).unwrap();
+    let patch = made.patch.unwrap();
+    let index = store.index("image@3.cidx");
+    let ways = index.locator().ways();
+    assert_eq!(ways.patches().len(), 2);
+    assert_eq!(ways.from(1).nth(1), Some(&patch));
+    assert!(audit(&store.directory, &()).unwrap().is_clean());
 }
 
 #[test]
@@ -112,7 +149,7 @@ fn a_patch_is_added_to_a_version_that_stays_the_same() {
     let publisher = store.publisher();
     let made = publisher.patch(&version("image@1.cidx"), &version("image.cidx"), &()).unwrap();
     let patch = made.patch.unwrap();
-    assert_eq!(store.index("image@2.cidx").locator().patches(), [patch]);
+    assert_eq!(store.index("image@2.cidx").locator().ways().patches(), [patch]);
     assert_eq!(store.index("image.cidx").id(), second.id);
     store.assert_newest("image", "2");
     let back = publisher.patch(&version("image@2.cidx"), &version("image@1.cidx"), &()).unwrap();
@@ -134,7 +171,7 @@ fn a_patch_that_saves_nothing_is_not_published() {
     let publisher = store.publisher();
     let same = publisher.patch(&version("image@1.cidx"), &version("image@1.cidx"), &()).unwrap();
     assert_eq!(same.patch, Err(NoPatch::Same));
-    assert!(store.index("image.cidx").locator().patches().is_empty());
+    assert!(store.index("image.cidx").locator().ways().patches().is_empty());
 }
 
 #[test]
@@ -156,7 +193,7 @@ fn patches_do_not_depend_on_the_number_of_threads() {
         store.options.jobs = Some(jobs);
         store.make(&release(1), &image());
         store.make(&release(2), &image());
-        store.index("image.cidx").locator().patches().to_vec()
+        store.index("image.cidx").locator().ways().patches().to_vec()
     });
     assert_eq!(patches[0], patches[1]);
 }

@@ -53,7 +53,7 @@ pub(crate) struct Forge {
     pub(crate) record: Fields,
     pub(crate) packs: Vec<([u8; 32], u64)>,
     /// Base, its length, name, length.
-    pub(crate) patches: Vec<([u8; 32], u64, [u8; 32], u64)>,
+    pub(crate) patches: Vec<([u8; 32], u64, [u8; 32], u64, u8)>,
     pub(crate) branches: Vec<Vec<Leaf>>,
     pub(crate) blocks: Vec<[u8; 32]>,
     pub(crate) edit_preamble: Edit,

@@ -1,6 +1,6 @@
 //! Lies in the preamble and the locator.
 
-use chunk_index::{DecodeErrorKind, Index, Locator, LocatorError, PackRef, PatchRef};
+use chunk_index::{DecodeErrorKind, Index, Locator, LocatorError, PackRef, PatchRef, Ways, WaysError};
 
 use super::{limit, many, refusal, refusal_of};
 
@@ -110,20 +110,21 @@ fn a_pack_above_its_limit_is_refused() {
 #[test]
 fn a_locator_above_its_limit_cannot_be_made() {
     let pack = PackRef { name: [0; 32], len: 1 };
-    let most = ((1 << 24) - 16 - 48 * 80) / 40;
+    let most = ((1 << 24) - 16 - 48 * 81) / 40;
     Locator::new(vec![pack; most]).unwrap();
     assert!(matches!(Locator::new(vec![pack; most + 1]), Err(LocatorError::TooManyPacks { .. })));
 }
 
-fn patch(base: u8) -> ([u8; 32], u64, [u8; 32], u64) {
-    ([base; 32], 1 << 30, [0xaa; 32], 1000)
+fn patch(base: u8) -> ([u8; 32], u64, [u8; 32], u64, u8) {
+    // Each leads to the one before it.
+    ([base; 32], 1 << 30, [0xaa; 32], 1000, base)
 }
 
 #[test]
 fn patches_above_their_limits_are_refused() {
     let mut forge = many();
     forge.patches = (0..48).map(patch).collect();
-    assert_eq!(Index::decode(forge.file()).unwrap().locator().patches().len(), 48);
+    assert_eq!(Index::decode(forge.file()).unwrap().locator().ways().patches().len(), 48);
     forge.patches[3].1 = (1 << 48) + 1;
     assert_eq!(refusal(&forge), limit("length of a patch's base", 1 << 48, (1 << 48) + 1));
     forge.patches[3].1 = 0;
@@ -134,24 +135,31 @@ fn patches_above_their_limits_are_refused() {
 }
 
 #[test]
-fn patches_that_do_not_ascend_by_base_are_refused() {
+fn a_patch_leads_on_to_one_before_it() {
     let mut forge = many();
-    for bases in [[2, 1], [2, 2]] {
-        forge.patches = bases.map(patch).to_vec();
+    for next in [2, 3, 255] {
+        forge.patches = vec![patch(0), patch(1)];
+        forge.patches[1].4 = next;
         assert_eq!(refusal(&forge), DecodeErrorKind::PatchOrder);
     }
 }
 
 #[test]
-fn no_more_patches_are_taken_than_a_reader_allows() {
-    let patch = |base| PatchRef { base: [base; 32], base_len: 1 << 48, name: [0; 32], len: 1 << 40 };
-    let mut locator = Locator::default();
-    for base in 0..48 {
-        locator.insert(patch(base)).unwrap();
-    }
-    assert_eq!(locator.insert(patch(48)), Err(LocatorError::TooManyPatches { limit: 48 }));
-    locator.insert(PatchRef { len: 7, ..patch(5) }).unwrap();
-    assert_eq!((locator.patches().len(), locator.patches()[5].len), (48, 7));
-    let long = PatchRef { len: (1 << 40) + 1, ..patch(5) };
-    assert!(matches!(locator.insert(long), Err(LocatorError::PatchTooLong { .. })));
+fn no_other_ways_are_made_than_a_reader_allows() {
+    let patch = |next| PatchRef { base: [1; 32], base_len: 1 << 48, name: [0; 32], len: 1 << 40, next };
+    let ways = Ways::new(vec![patch(None); 48]).unwrap();
+    assert_eq!(ways.patches().len(), 48);
+    assert_eq!(Ways::new(vec![patch(None); 49]), Err(WaysError::TooMany { limit: 48 }));
+    let long = PatchRef { len: (1 << 40) + 1, ..patch(None) };
+    assert!(matches!(Ways::new(vec![long]), Err(WaysError::TooLong { .. })));
+    assert_eq!(Ways::new(vec![patch(None), patch(Some(1))]), Err(WaysError::Order));
+}
+
+#[test]
+fn a_way_goes_on_with_what_each_patch_leads_to() {
+    let patch = |base, next| PatchRef { base: [base; 32], base_len: 1, name: [0; 32], len: 1, next };
+    let ways = [patch(0, None), patch(1, Some(0)), patch(2, None), patch(3, Some(1))];
+    let ways = Ways::new(ways.to_vec()).unwrap();
+    let bases = |first| ways.from(first).map(|patch| patch.base[0]).collect::<Vec<_>>();
+    assert_eq!([bases(0), bases(2), bases(3), bases(4)], [vec![0], vec![2], vec![3, 1, 0], vec![]]);
 }

@@ -1,0 +1,106 @@
+//! One patch of a way: what is known of it from its head, and which of its groups are needed.
+
+use std::error::Error;
+use std::ops::Range;
+
+use chunk_chunker::image::BlockHash;
+use chunk_delta::Patch;
+use chunk_fetch::Source;
+use chunk_index::PatchRef;
+use chunk_store::Key;
+
+/// Bytes of a patch asked for first: enough for most heads.
+const FRONT: u64 = 1 << 14;
+/// Longest script, and most bytes of block hashes: memory goes with them.
+const MOST_SCRIPT: u32 = 4 << 20;
+
+/// A patch, and what is needed of it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) object: String,
+    pub(super) patch: Patch,
+    /// The groups that are needed, in the order in which they are.
+    pub(super) groups: Vec<usize>,
+    front: Front,
+}
+
+/// What was fetched of a patch first: its head, and more if it is short.
+#[derive(Debug, Default)]
+pub(super) struct Front {
+    bytes: Vec<u8>,
+    pub(super) requests: u64,
+}
+
+impl Front {
+    pub(super) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+/// Why a patch is of no use.
+pub(super) type Useless = Box<dyn Error + Send + Sync>;
+
+impl Link {
+    /// Fetches the head of the patch that `known` says makes the image of length and BLAKE3 `makes`. What that has cost is in
+    /// `front`, whatever comes of it.
+    pub(super) fn open(
+        source: &dyn Source,
+        known: &PatchRef,
+        makes: (u64, &[u8; 32]),
+        front: &mut Front,
+    ) -> Result<Self, Useless> {
+        let object = Key::Patch(known.name).path();
+        let len = source.open(&object, FRONT, &mut front.bytes)?;
+        front.requests = 1;
+        if len != known.len {
+            return Err(format!("it has {len} bytes, the index says {}", known.len).into());
+        }
+        let (there, needed) = (front.len(), Patch::head_len(&front.bytes)?);
+        if there < needed && needed <= len.min(2 * u64::from(MOST_SCRIPT)) {
+            let mut rest = Vec::new();
+            source.read(&object, there..needed, &mut rest)?;
+            front.bytes.append(&mut rest);
+            front.requests = 2;
+        }
+        let patch = Patch::decode(&front.bytes, len, MOST_SCRIPT)?;
+        if patch.base() != (known.base_len, &known.base) || patch.target() != makes {
+            return Err("it leads from or to another image".into());
+        }
+        Ok(Self { object, patch, groups: Vec::new(), front: std::mem::take(front) })
+    }
+
+    /// The hashes of the blocks that it makes of blocks with the hashes `base`.
+    pub(super) fn blocks(&self, base: &[BlockHash]) -> Result<Vec<BlockHash>, Useless> {
+        Ok(self.patch.blocks(base).ok_or("its block hashes are not the image's")?)
+    }
+
+    /// Bytes from the patch's start that are there already.
+    pub(super) fn front(&self) -> &Front {
+        &self.front
+    }
+
+    /// What is there already of a group.
+    pub(super) fn part_of(&self, group: usize) -> &[u8] {
+        let Range { start, end } = self.patch.groups()[group].stored;
+        let there = |at: u64| usize::try_from(at.min(self.front.len())).expect("it is in memory");
+        &self.front.bytes[there(start)..there(end)]
+    }
+
+    /// What is to be fetched of the groups, in the order of need.
+    pub(super) fn requests(&self, longest: u64) -> impl Iterator<Item = Range<u64>> {
+        self.groups.iter().flat_map(move |group| self.requests_of(*group, longest))
+    }
+
+    /// What is to be fetched of one group behind what is there, in requests of at most `longest` bytes.
+    pub(super) fn requests_of(&self, group: usize, longest: u64) -> impl Iterator<Item = Range<u64>> + use<> {
+        let Range { start, end } = self.patch.groups()[group].stored;
+        let start = start.max(self.front.len()).min(end);
+        let count = (end - start).div_ceil(longest);
+        (0..count).map(move |number| start + number * longest..end.min(start + (number + 1) * longest))
+    }
+
+    /// Bytes that the patch takes in memory.
+    pub(super) fn memory(&self) -> usize {
+        self.patch.memory() + self.groups.capacity() * 8 + self.front.bytes.capacity()
+    }
+}

@@ -1,0 +1,129 @@
+//! Which patches the index of a version lists: those that make its image, and the cheapest way from every other image
+//! that one of these is reached from.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
+use chunk_index::{Digest, PatchRef, Ways};
+
+/// Most patches of a way: no ruler leads to longer ones in 2^15 releases.
+const MOST_STEPS: u8 = 30;
+
+/// Patches between images.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    /// By what they make, and by what they start from. There is no order in it that depends on anything else.
+    to: BTreeMap<Digest, BTreeMap<Digest, PatchRef>>,
+}
+
+impl Steps {
+    /// Notes one patch that makes `image`, in place of another from the same base.
+    pub(crate) fn insert(&mut self, image: Digest, patch: PatchRef) {
+        self.to.entry(image).or_default().insert(patch.base, patch);
+    }
+
+    /// Notes the patches of all `ways` to `image`.
+    pub(crate) fn extend(&mut self, image: Digest, ways: &Ways) {
+        for patch in ways.patches() {
+            let makes = patch.next.map_or(image, |next| ways.patches()[usize::from(next)].base);
+            self.insert(makes, *patch);
+        }
+    }
+
+    /// The ways to `image`: all patches that make it, and the cheapest ways from other images, as many as there is room
+    /// for.
+    pub(crate) fn ways(&self, image: &Digest) -> Ways {
+        let direct = self.into(image).filter(|patch| patch.base != *image);
+        let mut direct: Vec<PatchRef> = direct.map(|patch| PatchRef { next: None, ..*patch }).collect();
+        direct.sort_by_key(|patch| (patch.len, patch.base));
+        let most = usize::try_from(Ways::MOST).expect("a few");
+        direct.truncate(most);
+        let mut listed = direct;
+        // From each image the number of the patch to start with.
+        let mut first: HashMap<Digest, u8> = HashMap::new();
+        let mut reached = BinaryHeap::new();
+        let step = |bytes: u64, steps: u8, patch: &PatchRef, makes: Digest| {
+            Reverse((bytes.saturating_add(patch.len), steps + 1, patch.base, makes))
+        };
+        reached.extend(self.into(image).map(|patch| step(0, 0, patch, *image)));
+        while let Some(Reverse((bytes, steps, base, makes))) = reached.pop() {
+            if base == *image || first.contains_key(&base) {
+                continue;
+            }
+            let next = if makes == *image { None } else { Some(first[&makes]) };
+            let patch = PatchRef { next, ..self.to[&makes][&base] };
+            let number = listed.iter().position(|listed| *listed == patch).or_else(|| {
+                listed.push(patch);
+                (listed.len() <= most).then_some(listed.len() - 1)
+            });
+            let Some(number) = number else { break };
+            first.insert(base, u8::try_from(number).expect("there are few"));
+            if steps < MOST_STEPS {
+                reached.extend(self.into(&base).map(|patch| step(bytes, steps, patch, base)));
+            }
+        }
+        listed.truncate(most);
+        Ways::new(listed).expect("they come from other ways, and each follows what it leads on to")
+    }
+
+    fn into(&self, image: &Digest) -> impl Iterator<Item = &PatchRef> {
+        self.to.get(image).into_iter().flat_map(BTreeMap::values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patch(base: u8, len: u64) -> PatchRef {
+        PatchRef { base: [base; 32], base_len: 1, name: [base; 32], len, next: None }
+    }
+
+    fn steps(steps: &[(u8, u8, u64)]) -> Steps {
+        let mut known = Steps::default();
+        steps.iter().for_each(|(base, image, len)| known.insert([*image; 32], patch(*base, *len)));
+        known
+    }
+
+    /// Images and bytes of all ways, in the order of the list.
+    fn ways(known: &Steps, image: u8) -> Vec<(Vec<u8>, u64)> {
+        let ways = known.ways(&[image; 32]);
+        let way = |first| {
+            let way: Vec<_> = ways.from(first).collect();
+            (way.iter().map(|patch| patch.base[0]).collect(), way.iter().map(|patch| patch.len).sum())
+        };
+        (0..ways.patches().len()).map(way).collect()
+    }
+
+    #[test]
+    fn all_patches_to_the_image_come_first_then_the_cheapest_ways_from_elsewhere() {
+        let known = steps(&[(3, 4, 10), (2, 4, 30), (2, 3, 10), (1, 2, 5), (1, 3, 100), (9, 8, 1)]);
+        let expected = [(vec![3], 10), (vec![2], 30), (vec![2, 3], 20), (vec![1, 2, 3], 25)];
+        assert_eq!(ways(&known, 4), expected);
+    }
+
+    #[test]
+    fn circles_lead_nowhere() {
+        let known = steps(&[(1, 2, 1), (2, 1, 1), (2, 3, 1), (3, 2, 1), (3, 3, 1)]);
+        assert_eq!(ways(&known, 3), [(vec![2], 1), (vec![1, 2], 2)]);
+    }
+
+    #[test]
+    fn the_dearest_ways_are_left_out_where_there_is_no_room() {
+        let line: Vec<_> = (0..200).map(|release| (release, release + 1, 1)).collect();
+        let found = ways(&steps(&line), 200);
+        assert_eq!(found.len() as u64, Ways::MOST.min(u64::from(MOST_STEPS)));
+        let line: Vec<_> = (0..200).map(|base| (base, 200, u64::from(base) + 1)).collect();
+        let found = ways(&steps(&line), 200);
+        assert_eq!(found.len() as u64, Ways::MOST);
+        assert_eq!(found[47], (vec![47], 48));
+    }
+
+    #[test]
+    fn ways_to_another_image_go_on_where_that_is_a_base() {
+        let mut known = Steps::default();
+        known.extend([3; 32], &steps(&[(2, 3, 7), (1, 2, 7)]).ways(&[3; 32]));
+        known.insert([4; 32], patch(3, 1));
+        assert_eq!(ways(&known, 4), [(vec![3], 1), (vec![2, 3], 8), (vec![1, 2, 3], 15)]);
+    }
+}

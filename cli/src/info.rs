@@ -35,7 +35,7 @@ struct Way {
     patch_bytes: u64,
     /// All patches of the way, this one included.
     steps: usize,
-    way_bytes: u64,
+    all_bytes: u64,
 }
 
 impl Way {
@@ -46,7 +46,7 @@ impl Way {
             patch: blake3_text(&patch.name),
             patch_bytes: patch.len,
             steps: ways.from(first).count(),
-            way_bytes: ways.from(first).map(|patch| patch.len).sum(),
+            all_bytes: ways.from(first).map(|patch| patch.len).sum(),
         };
         ways.patches().iter().enumerate().map(way).collect()
     }
@@ -196,7 +196,7 @@ fn text(answer: &Answer<'_>) -> String {
     lines.extend(answer.patches.iter().map(|patch| {
         let several = match patch.steps {
             1 => String::new(),
-            steps => format!(", first of {steps}, {} together", human(patch.way_bytes)),
+            steps => format!(", first of {steps}, {} together", human(patch.all_bytes)),
         };
         format!(
             "patch        {} from an image of {}, blake3 {}{several}",

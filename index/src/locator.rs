@@ -50,6 +50,7 @@ impl Locator {
     }
 
     /// The same packs, and these patches.
+    #[must_use]
     pub fn with_ways(self, ways: Ways) -> Self {
         Self { ways, ..self }
     }

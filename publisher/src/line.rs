@@ -4,10 +4,11 @@
 //! of two that publish at once, one starts over and releases stay in order. `NAME@LABEL.cidx` follows; a crash
 //! between the two is mended by the next publisher, before `NAME.cidx` moves on.
 
+use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroU64;
 
-use chunk_index::{Head, Index, Record, Word};
+use chunk_index::{Digest, Head, Index, Record, Word};
 use chunk_store::line::Version;
 use chunk_store::{Backend, Key, Object, Published, Upload};
 
@@ -176,6 +177,16 @@ impl<'b> Line<'b> {
             }
         }
         Ok(None)
+    }
+
+    /// Where the images of all versions are.
+    pub(crate) fn images(&self) -> Result<HashMap<Digest, Key>, MakeError> {
+        let key = |version| {
+            let key = Key::Index(version);
+            let head = Head::decode(self.open_object(&key).ok()?.as_ref()).ok()?;
+            Some((head.record().description().blake3, key))
+        };
+        Ok(self.versions()?.filter_map(key).collect())
     }
 
     /// Makes sure that the newest version is found by its label and by `NAME.cidx`. If it is `version`, both lead

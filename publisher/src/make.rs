@@ -13,7 +13,7 @@ use crate::error::MakeError;
 use crate::line::{Line, number};
 use crate::listing::Sealed;
 use crate::options::Options;
-use crate::patches::{DEFAULT_PATCH_LEVEL, Made, Maker, Steps, ruler};
+use crate::patches::{DEFAULT_PATCH_LEVEL, Made, Maker, Steps, Worth, ruler};
 use crate::read::{Image, Tools, read};
 use crate::source::Source;
 
@@ -277,7 +277,10 @@ impl<'b> Publisher<'b> {
             steps.extend(patch.base, base.locator().ways());
             steps.extend(image, version.locator().ways());
             steps.insert(image, patch);
-            let front = version.with_ways(steps.ways(&image));
+            let mut worth = Worth::new(&line, &version);
+            let least = maker.least;
+            let ways = steps.ways(&image, &mut |base, bytes| bytes < least || worth.is_less(base, bytes));
+            let front = version.with_ways(ways);
             let front = front.map_err(|error| MakeError::Description(error.to_string()))?;
             let write = |out: &mut dyn Upload| {
                 out.write_all(&front.bytes)?;
@@ -326,7 +329,9 @@ impl<'b> Publisher<'b> {
                 made.push(one);
             }
         }
-        Ok((made, steps.ways(&image)))
+        let (least, mut worth) = (maker.least, Worth::new(line, &target));
+        let ways = steps.ways(&image, &mut |base, bytes| bytes < least || worth.is_less(base, bytes));
+        Ok((made, ways))
     }
 
     fn maker<'m>(&'m self, observer: &'m dyn Observer) -> Maker<'m> {
@@ -337,6 +342,7 @@ impl<'b> Publisher<'b> {
             scratch: &self.options.scratch,
             level: self.options.patches.as_ref().map_or(DEFAULT_PATCH_LEVEL, |patching| patching.level),
             known: HashMap::new(),
+            least: u64::MAX,
         }
     }
 }

@@ -23,7 +23,9 @@ struct Line {
 impl Line {
     fn new(images: Vec<Vec<u8>>) -> Self {
         let store = Store::new();
-        images.iter().for_each(|image| drop(store.make_patched("image", image)));
+        for image in &images {
+            store.make_patched("image", image);
+        }
         Self { store, images, device: tempfile::tempdir().expect("a temporary directory") }
     }
 

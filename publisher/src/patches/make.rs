@@ -1,12 +1,12 @@
 //! One patch: planned, encoded, weighed against the frames it spares, and stored.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use chunk_delta::{BuildError, Plan, Side};
-use chunk_index::{Block, Digest, Entry, Index, PatchRef, ShortName, Word};
+use chunk_index::{Block, Digest, Entry, Index, PatchRef, Word};
 use chunk_patch::Effort;
 use chunk_store::{Backend, Key};
 use rayon::ThreadPool;
@@ -14,6 +14,7 @@ use tempfile::SpooledTempFile;
 
 use super::encode::{Failed, encode};
 use super::image::StoredImage;
+use super::worth::missing;
 use crate::Observer;
 use crate::error::MakeError;
 use crate::places::IN_MEMORY;
@@ -79,6 +80,8 @@ pub(crate) struct Maker<'m> {
     pub(crate) level: u8,
     /// What was made already for the same target.
     pub(crate) known: HashMap<Digest, Made>,
+    /// Bytes of frames that the base lacks which lacks least.
+    pub(crate) least: u64,
 }
 
 impl Maker<'_> {
@@ -103,7 +106,7 @@ impl Maker<'_> {
         Ok(made)
     }
 
-    fn patch<B, T>(&self, base: &Index<B>, target: &Index<T>) -> Result<PatchRef, Refused>
+    fn patch<B, T>(&mut self, base: &Index<B>, target: &Index<T>) -> Result<PatchRef, Refused>
     where
         B: AsRef<[u8]> + Sync,
         T: AsRef<[u8]> + Sync,
@@ -120,6 +123,7 @@ impl Maker<'_> {
             return Err(Refused::No(NoPatch::Entries { limit: MOST_ENTRIES, found }));
         }
         let frames = missing(base, target);
+        self.least = self.least.min(frames);
         let (base_image, target_image) = (self.image(base)?, self.image(target)?);
         let plan = Plan::new(&side(base, &base_image), &side(target, &target_image))?;
         let mut groups = SpooledTempFile::new_in(IN_MEMORY, self.scratch);
@@ -197,17 +201,6 @@ fn side<'i, B: AsRef<[u8]>>(index: &Index<B>, image: &'i StoredImage<'_, B>) -> 
         blocks: index.blocks().map(|(_, block)| block).collect::<Vec<Block>>(),
         image,
     }
-}
-
-/// Bytes of the frames that a device lacks which has all chunks of `base`.
-fn missing<B: AsRef<[u8]>, T: AsRef<[u8]>>(base: &Index<B>, target: &Index<T>) -> u64 {
-    let held: HashSet<(ShortName, u32)> =
-        base.entries().map(|placed| (placed.entry.short, placed.entry.len)).collect();
-    let lacking = target.entries().filter(|placed| !held.contains(&(placed.entry.short, placed.entry.len)));
-    let frames = lacking
-        .filter_map(|placed| placed.location)
-        .map(|location| ((location.pack, location.frame.offset), u64::from(location.frame.stored_len)));
-    frames.collect::<HashMap<_, _>>().values().sum()
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -8,6 +8,7 @@ mod encode;
 mod image;
 mod make;
 mod ways;
+mod worth;
 
 pub use make::{Made, NoPatch};
 
@@ -17,6 +18,7 @@ pub(crate) use bases::ruler;
 pub(crate) use image::StoredImage;
 pub(crate) use make::Maker;
 pub(crate) use ways::Steps;
+pub(crate) use worth::Worth;
 
 /// How hard to try unless told otherwise, on the scale of zstd's levels.
 pub const DEFAULT_PATCH_LEVEL: u8 = 9;

@@ -31,8 +31,8 @@ impl Steps {
     }
 
     /// The ways to `image`: all patches that make it, and the cheapest ways from other images, as many as there is room
-    /// for.
-    pub(crate) fn ways(&self, image: &Digest) -> Ways {
+    /// for. A way from an image through others is taken only if it `is_worth` its bytes.
+    pub(crate) fn ways(&self, image: &Digest, is_worth: &mut dyn FnMut(&Digest, u64) -> bool) -> Ways {
         let direct = self.into(image).filter(|patch| patch.base != *image);
         let mut direct: Vec<PatchRef> = direct.map(|patch| PatchRef { next: None, ..*patch }).collect();
         direct.sort_by_key(|patch| (patch.len, patch.base));
@@ -48,6 +48,9 @@ impl Steps {
         reached.extend(self.into(image).map(|patch| step(0, 0, patch, *image)));
         while let Some(Reverse((bytes, steps, base, makes))) = reached.pop() {
             if base == *image || first.contains_key(&base) {
+                continue;
+            }
+            if makes != *image && !is_worth(&base, bytes) {
                 continue;
             }
             let next = if makes == *image { None } else { Some(first[&makes]) };
@@ -81,13 +84,15 @@ mod tests {
 
     fn steps(steps: &[(u8, u8, u64)]) -> Steps {
         let mut known = Steps::default();
-        steps.iter().for_each(|(base, image, len)| known.insert([*image; 32], patch(*base, *len)));
+        for (base, image, len) in steps {
+            known.insert([*image; 32], patch(*base, *len));
+        }
         known
     }
 
     /// Images and bytes of all ways, in the order of the list.
     fn ways(known: &Steps, image: u8) -> Vec<(Vec<u8>, u64)> {
-        let ways = known.ways(&[image; 32]);
+        let ways = known.ways(&[image; 32], &mut |_, _| true);
         let way = |first| {
             let way: Vec<_> = ways.from(first).collect();
             (way.iter().map(|patch| patch.base[0]).collect(), way.iter().map(|patch| patch.len).sum())
@@ -100,6 +105,13 @@ mod tests {
         let known = steps(&[(3, 4, 10), (2, 4, 30), (2, 3, 10), (1, 2, 5), (1, 3, 100), (9, 8, 1)]);
         let expected = [(vec![3], 10), (vec![2], 30), (vec![2, 3], 20), (vec![1, 2, 3], 25)];
         assert_eq!(ways(&known, 4), expected);
+    }
+
+    #[test]
+    fn ways_that_are_not_worth_their_bytes_are_left_out() {
+        let known = steps(&[(3, 4, 10), (2, 3, 10), (1, 2, 10), (1, 4, 50)]);
+        let ways = known.ways(&[4; 32], &mut |base, bytes| (*base, bytes) != ([2; 32], 20));
+        assert_eq!(ways.patches().iter().map(|patch| patch.base[0]).collect::<Vec<_>>(), [3, 1]);
     }
 
     #[test]
@@ -122,7 +134,7 @@ mod tests {
     #[test]
     fn ways_to_another_image_go_on_where_that_is_a_base() {
         let mut known = Steps::default();
-        known.extend([3; 32], &steps(&[(2, 3, 7), (1, 2, 7)]).ways(&[3; 32]));
+        known.extend([3; 32], &steps(&[(2, 3, 7), (1, 2, 7)]).ways(&[3; 32], &mut |_, _| true));
         known.insert([4; 32], patch(3, 1));
         assert_eq!(ways(&known, 4), [(vec![3], 1), (vec![2, 3], 8), (vec![1, 2, 3], 15)]);
     }

@@ -216,3 +216,22 @@ fn an_audit_tells_of_damaged_and_missing_patches() {
     assert!(matches!(found.damaged_patches[..], [(_, PatchDamage::Unreadable(_))]), "{found:?}");
     assert_eq!(found.false_objects().count(), 0);
 }
+
+#[test]
+fn a_way_that_costs_more_than_frames_is_not_listed() {
+    let store = patching();
+    let plain = noise(1, 1_000_000);
+    for number in 1..=7 {
+        // No chunk stays, and every step costs nearly what frames do.
+        let mut release = plain.clone();
+        release.iter_mut().skip(number).step_by(16).for_each(|byte| *byte ^= 0x55);
+        store.make(&release, &image());
+        let index = store.index("image.cidx");
+        let ways = index.locator().ways();
+        assert_eq!(ways.patches().is_empty(), number == 1);
+        for first in 0..ways.patches().len() {
+            let bytes: u64 = ways.from(first).map(|patch| patch.len).sum();
+            assert!(bytes < 1_010_000, "{bytes} bytes by {} patches", ways.from(first).count());
+        }
+    }
+}

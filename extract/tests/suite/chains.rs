@@ -93,12 +93,15 @@ fn any_release_leads_to_any_later_one_by_patches() {
 fn of_patches_between_only_what_the_image_needs_is_fetched() {
     // What the second release changes, three groups of it, is gone in the third.
     let (plain, much) = (noise(1, 2 * M), noise(2, 40 * M));
-    let mut changed = much.clone();
-    changed.iter_mut().step_by(200).for_each(|byte| *byte ^= 1);
+    let (mut changed, mut other) = (much.clone(), plain.clone());
+    changed.iter_mut().step_by(2000).for_each(|byte| *byte ^= 1);
+    for part in other.chunks_mut(128 << 10) {
+        part[..64 << 10].iter_mut().step_by(200).for_each(|byte| *byte ^= 1);
+    }
     let line = Line::new(vec![
         [&plain[..M], &much, &plain[M..]].concat(),
         [&plain[..M], &changed, &plain[M..]].concat(),
-        [&plain[..M], b"little", &plain[M..]].concat(),
+        [&other[..M], b"little", &plain[M..]].concat(),
     ]);
     let way = line.way(0, 2);
     assert_eq!(way.len(), 2, "release 3 has no patch from release 1");

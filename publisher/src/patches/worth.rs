@@ -8,7 +8,7 @@ use chunk_store::Key;
 use crate::line::Line;
 
 /// Most versions whose chunks are compared with those of one other.
-const MOST_COMPARED: usize = 16;
+const MOST_COMPARED: usize = 48;
 
 /// What devices that hold one image or another would fetch of a version's frames.
 pub(crate) struct Worth<'a, T> {

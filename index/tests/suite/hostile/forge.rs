@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Changes finished bytes before anything is computed from them.
 pub(crate) type Edit = fn(&mut Vec<u8>);
 
+/// A patch as the locator has it: base and its length, name and its length, what is next.
+pub(crate) type PatchRow = ([u8; 32], u64, [u8; 32], u64, u8);
+
 /// The record as FORMAT 4.2 lists it; bincode derives the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fields {
@@ -53,7 +56,7 @@ pub(crate) struct Forge {
     pub(crate) record: Fields,
     pub(crate) packs: Vec<([u8; 32], u64)>,
     /// Base, its length, name, length.
-    pub(crate) patches: Vec<([u8; 32], u64, [u8; 32], u64, u8)>,
+    pub(crate) patches: Vec<PatchRow>,
     pub(crate) branches: Vec<Vec<Leaf>>,
     pub(crate) blocks: Vec<[u8; 32]>,
     pub(crate) edit_preamble: Edit,

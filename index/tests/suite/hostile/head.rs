@@ -2,6 +2,7 @@
 
 use chunk_index::{DecodeErrorKind, Index, Locator, LocatorError, PackRef, PatchRef, Ways, WaysError};
 
+use super::forge::PatchRow;
 use super::{limit, many, refusal, refusal_of};
 
 #[test]
@@ -115,7 +116,7 @@ fn a_locator_above_its_limit_cannot_be_made() {
     assert!(matches!(Locator::new(vec![pack; most + 1]), Err(LocatorError::TooManyPacks { .. })));
 }
 
-fn patch(base: u8) -> ([u8; 32], u64, [u8; 32], u64, u8) {
+fn patch(base: u8) -> PatchRow {
     // Each leads to the one before it.
     ([base; 32], 1 << 30, [0xaa; 32], 1000, base)
 }

@@ -34,4 +34,5 @@ mod sandbox;
 mod servers;
 mod streams;
 mod system;
+mod tutorials;
 mod verify;

@@ -25,8 +25,6 @@ use crate::stream::{Room, Stream};
 
 /// Where the counters are read.
 const METRICS: &str = "/-/metrics";
-/// Within this time a client has to say what it wants.
-const HEARING: Duration = Duration::from_secs(30);
 /// Longest head of a request. As long as this much waits to be sent, no further piece is read.
 const BUFFER: usize = 16 << 10;
 
@@ -36,7 +34,9 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) room: Room,
-    /// How long a client may take nothing of what is sent.
+    /// Within this time a client has to say what it wants.
+    pub(crate) hearing: Duration,
+    /// Within each such time a client has to take some of what is sent.
     pub(crate) patience: Duration,
     #[cfg(feature = "tls")]
     pub(crate) identity: Option<crate::tls::Identity>,
@@ -50,7 +50,7 @@ impl Shared {
         let stream = Patient::new(stream, self.patience);
         #[cfg(feature = "tls")]
         if let Some(identity) = self.identity.clone() {
-            if let Ok(Ok(stream)) = timeout(HEARING, identity.0.accept(stream)).await {
+            if let Ok(Ok(stream)) = timeout(self.hearing, identity.0.accept(stream)).await {
                 self.talk(stream, peer).await;
             }
             return;
@@ -63,12 +63,13 @@ impl Shared {
         stream: S,
         peer: SocketAddr,
     ) {
+        let hearing = self.hearing;
         let service = service_fn(move |request| {
             let shared = Arc::clone(&self);
             async move { Ok::<_, Infallible>(shared.answer(&request, peer).await) }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEARING);
+        http.timer(TokioTimer::new()).header_read_timeout(hearing);
         // Pieces are written from where they lie: a copy would take memory that nobody counts.
         http.max_buf_size(BUFFER).writev(true);
         // Whatever ends a connection concerns that client alone.

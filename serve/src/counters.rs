@@ -9,6 +9,7 @@ pub struct Counters {
     requests: AtomicU64,
     failures: AtomicU64,
     bytes: AtomicU64,
+    turned_away: AtomicU64,
     unlogged: AtomicU64,
 }
 
@@ -24,6 +25,10 @@ impl Counters {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    pub(crate) fn turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn unlogged(&self) {
         self.unlogged.fetch_add(1, Ordering::Relaxed);
     }
@@ -36,6 +41,11 @@ impl fmt::Display for Counters {
             ("requests", "Requests answered.", &self.requests),
             ("failures", "Answers with a status of 400 or more.", &self.failures),
             ("sent_bytes", "Bytes of objects sent.", &self.bytes),
+            (
+                "connections_turned_away",
+                "Connections closed at once because their client had too many.",
+                &self.turned_away,
+            ),
             ("unlogged", "Lines of the access log dropped because nobody took them.", &self.unlogged),
         ] {
             writeln!(f, "# HELP chunk_{name}_total {help}")?;

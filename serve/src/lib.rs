@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod clients;
 mod connection;
 mod counters;
 mod directory;

@@ -9,6 +9,7 @@ use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use crate::clients::Clients;
 use crate::connection::Shared;
 use crate::counters::Counters;
 use crate::journal::{Entry, Journal, Log};
@@ -23,9 +24,13 @@ const LOOK: Duration = Duration::from_millis(100);
 struct Limits {
     /// Connections at a time; further ones wait to be accepted.
     connections: usize,
+    /// Of these, connections from one client; further ones are closed.
+    per_client: usize,
     /// Pieces of files in memory, over all connections.
     pieces: u32,
-    /// How long a client may take nothing of what is sent.
+    /// Within this time a client has to say what it wants.
+    hearing: Duration,
+    /// Within each such time a client has to take some of what is sent.
     patience: Duration,
 }
 
@@ -34,8 +39,10 @@ impl Default for Limits {
         Self {
             // Each has a socket and a file, and 1024 open files are what a process usually may have.
             connections: 480,
+            per_client: 120,
             // 64 MiB: a piece for each connection, or 8 of a rebuilt image's.
             pieces: 512,
+            hearing: Duration::from_secs(30),
             patience: Duration::from_mins(1),
         }
     }
@@ -100,11 +107,12 @@ impl Server {
             counters: self.counters,
             journal: journal.clone(),
             room: Room::new(self.limits.pieces),
+            hearing: self.limits.hearing,
             patience: self.limits.patience,
             #[cfg(feature = "tls")]
             identity: self.identity,
         });
-        let result = runtime.block_on(accept(listener, self.limits.connections, &shared, is_over));
+        let result = runtime.block_on(accept(listener, &self.limits, &shared, is_over));
         runtime.shutdown_background();
         if let Some(journal) = journal {
             journal.settle();
@@ -115,12 +123,13 @@ impl Server {
 
 async fn accept(
     listener: TcpListener,
-    connections: usize,
+    limits: &Limits,
     shared: &Arc<Shared>,
     is_over: impl Fn() -> bool,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(connections));
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let clients = Clients::new(limits.per_client);
     while !is_over() {
         let accepted = timeout(LOOK, async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
@@ -128,10 +137,14 @@ async fn accept(
         });
         match accepted.await {
             Ok(Ok((place, (stream, peer)))) => {
+                let Some(visit) = clients.admit(peer.ip()) else {
+                    shared.counters.turned_away();
+                    continue;
+                };
                 let shared = Arc::clone(shared);
                 tokio::spawn(async move {
                     shared.serve(stream, peer).await;
-                    drop(place);
+                    drop((visit, place));
                 });
             }
             // Too many open files, or a client that has gone: neither is the end.
@@ -151,6 +164,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::{Receiver, channel};
     use std::thread::{self, JoinHandle};
+    use std::time::Instant;
 
     use super::*;
     use crate::site::{Lifetime, Object};
@@ -214,7 +228,8 @@ mod tests {
         fn ask(&self, path: &str) -> TcpStream {
             let mut stream = TcpStream::connect(self.address).expect("connected");
             stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("sent");
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).expect("sent");
             stream
         }
 
@@ -241,7 +256,8 @@ mod tests {
     #[test]
     fn clients_that_take_nothing_are_dropped_and_those_that_wait_get_their_place() {
         let patience = Duration::from_millis(200);
-        let server = Running::with(Limits { connections: 3, pieces: 2, patience });
+        let limits = Limits { connections: 3, pieces: 2, patience, ..Limits::default() };
+        let server = Running::with(limits);
         let stalled: Vec<_> = (0..12).map(|_| server.ask("/large")).collect();
         assert!(server.get("/small").starts_with("HTTP/1.1 200"));
         let entries = (0..=stalled.len()).map(|_| server.entry());
@@ -256,11 +272,68 @@ mod tests {
     #[test]
     fn what_is_read_in_time_arrives_whole() {
         let patience = Duration::from_millis(500);
-        let server = Running::with(Limits { connections: 1, pieces: 1, patience });
+        let limits = Limits { connections: 1, pieces: 1, patience, ..Limits::default() };
+        let server = Running::with(limits);
         let answer = server.get("/large");
         let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
         assert_eq!(body.len() as u64, LARGE);
         assert_eq!(server.entry(), ("/large".to_owned(), 200, LARGE));
+    }
+
+    /// Waits until the server closes the connection, and tells how long that took.
+    fn closed_after(stream: &mut TcpStream) -> Duration {
+        let started_at = Instant::now();
+        // What a server says before it goes does not matter, nor how it goes.
+        while stream.read(&mut [0; 1000]).is_ok_and(|len| len > 0) {}
+        started_at.elapsed()
+    }
+
+    #[test]
+    fn who_does_not_say_what_it_wants_is_not_listened_to_for_long() {
+        let hearing = Duration::from_millis(300);
+        let server = Running::with(Limits { hearing, ..Limits::default() });
+        let connect = || {
+            let stream = TcpStream::connect(server.address).expect("connected");
+            stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+            stream
+        };
+        let mut silent = connect();
+        let mut idle = connect();
+        write!(idle, "GET /small HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+        // One who sends a byte at a time has no longer.
+        let slow = connect();
+        let mut sender = slow.try_clone().expect("cloned");
+        let sending = thread::spawn(move || {
+            let head = "GET /small HTTP/1.1\r\nHost: a\r\n".bytes().chain(std::iter::repeat(b'a'));
+            for byte in head.take(200) {
+                if sender.write_all(&[byte]).is_err() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let mut slow = slow;
+        for stream in [&mut slow, &mut silent, &mut idle] {
+            assert!(closed_after(stream) < Duration::from_secs(2));
+        }
+        sending.join().expect("no panic");
+    }
+
+    #[test]
+    fn one_client_does_not_take_the_places_of_all() {
+        let server = Running::with(Limits { per_client: 2, ..Limits::default() });
+        let held = [server.ask("/large"), server.ask("/large")];
+        assert!(closed_after(&mut server.ask("/small")) < Duration::from_secs(2));
+        drop(held);
+        let answers = std::iter::repeat_with(|| {
+            let mut answer = String::new();
+            server.ask("/-/metrics").read_to_string(&mut answer).map(|_| answer)
+        });
+        // The server may take a moment to see that there is a place again.
+        let answer =
+            answers.take(100).inspect(|_| thread::sleep(LOOK)).flatten().find(|text| !text.is_empty());
+        let answer = answer.expect("let in again");
+        assert!(!answer.contains("chunk_connections_turned_away_total 0\n"), "{answer}");
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum FetchErrorKind {
     Untrusted(Box<dyn Error + Send + Sync>),
     /// The server's certificate is not valid at the time that this machine's clock shows.
     CertificateTime(Box<dyn Error + Send + Sync>),
+    /// The server lets nobody in whose certificate it does not know, or ours not.
+    Rejected(Box<dyn Error + Send + Sync>),
     /// The caller has cancelled.
     Cancelled,
     /// Reading failed.
@@ -162,6 +164,7 @@ impl FetchError {
                 "check the network and try again: what has been fetched is not lost"
             }
             FetchErrorKind::Untrusted(_) => "if the server's authority is your own, name its certificate",
+            FetchErrorKind::Rejected(_) => "give a certificate of yours that the server knows, and its key",
             FetchErrorKind::CertificateTime(_) => {
                 "set this machine's clock; if it is right, the server's certificate needs renewal"
             }
@@ -188,6 +191,9 @@ impl fmt::Display for FetchError {
             FetchErrorKind::Untrusted(_) => write!(f, "the server of {place} cannot be trusted"),
             FetchErrorKind::CertificateTime(_) => {
                 write!(f, "the certificate of the server of {place} is not valid at the time of this machine")
+            }
+            FetchErrorKind::Rejected(_) => {
+                write!(f, "the server of {place} wants a certificate of ours, or another one")
             }
             FetchErrorKind::Cancelled => write!(f, "reading {place} was cancelled"),
             FetchErrorKind::Io(_) => write!(f, "bytes {start} to {end} of {place} cannot be read"),
@@ -257,6 +263,7 @@ impl Error for FetchError {
             | FetchErrorKind::Network(Trouble::Resolve(cause) | Trouble::Connect(cause)) => Some(cause),
             FetchErrorKind::Network(Trouble::Broken(cause))
             | FetchErrorKind::Untrusted(cause)
+            | FetchErrorKind::Rejected(cause)
             | FetchErrorKind::CertificateTime(cause) => Some(cause.as_ref()),
             _ => None,
         }

@@ -49,7 +49,9 @@ fn fetch(error: &FetchError) -> (Exit, Option<&'static str>) {
     let whole = "the store is not whole: was all of it copied, packs first and indexes last?";
     match &error.kind {
         FetchErrorKind::Missing | FetchErrorKind::Short => (Exit::Missing, Some(whole)),
-        FetchErrorKind::NotAuthorised { .. } => (Exit::NotAuthorised, error.hint()),
+        FetchErrorKind::NotAuthorised { .. } | FetchErrorKind::Rejected(_) => {
+            (Exit::NotAuthorised, error.hint())
+        }
         FetchErrorKind::Portal => (Exit::Intercepted, error.hint()),
         FetchErrorKind::Network(_) | FetchErrorKind::Wrong(_) => (Exit::Network, error.hint()),
         FetchErrorKind::Untrusted(_) | FetchErrorKind::CertificateTime(_) => (Exit::Trust, error.hint()),

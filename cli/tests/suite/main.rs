@@ -16,6 +16,7 @@ mod extract_seeds;
 mod fingerprint;
 mod generate;
 mod help;
+mod hostile;
 mod image;
 mod info;
 mod interruption;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -19,8 +19,15 @@ fn peak(command: &mut Command) -> u64 {
     peak_of(command, "VmHWM:")
 }
 
-/// The most that `line` of the command's status has said.
+/// The most that `line` of the command's status has said; the command must succeed.
 fn peak_of(command: &mut Command, line: &str) -> u64 {
+    let (peak, ended) = peak_and_end(command, line);
+    assert!(ended.success(), "{command:?}: {ended}");
+    peak
+}
+
+/// The most that `line` of the command's status has said, and how it ended.
+pub(crate) fn peak_and_end(command: &mut Command, line: &str) -> (u64, ExitStatus) {
     let mut child = command.stdout(Stdio::null()).spawn().expect("the binary can be started");
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
@@ -34,8 +41,7 @@ fn peak_of(command: &mut Command, line: &str) -> u64 {
         }
         thread::sleep(Duration::from_millis(1));
     };
-    assert!(ended.success(), "{command:?}: {ended}");
-    peak
+    (peak, ended)
 }
 
 /// At this level zstd takes 40 MB for each frame of this length.

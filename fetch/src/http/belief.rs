@@ -93,6 +93,12 @@ pub(crate) fn starts_like_a_page(front: &[u8]) -> bool {
     starts_with(b"<!doctype html") || starts_with(b"<html")
 }
 
+/// Whether the page that came with status 400 says that we lack a certificate, as nginx does after a handshake that
+/// has gone well.
+pub(crate) fn wants_certificate(page: &[u8]) -> bool {
+    page.windows(15).any(|words| words == b"SSL certificate")
+}
+
 /// No encoding was allowed.
 fn check_encoding(headers: &HeaderMap) -> Result<(), FetchErrorKind> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();

@@ -54,6 +54,16 @@ impl<'c> Body<'c> {
         Ok(())
     }
 
+    /// The first bytes, not many more than `len`, for somebody who looks for a reason in them.
+    pub(crate) async fn front(&mut self, len: usize) -> Vec<u8> {
+        let mut front = Vec::new();
+        while front.len() < len {
+            let Ok(Some(bytes)) = self.next().await else { break };
+            front.extend_from_slice(&bytes);
+        }
+        front
+    }
+
     /// The next bytes; none at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, FetchErrorKind> {
         loop {

@@ -169,5 +169,9 @@ async fn tunnel(stream: Counted, proxy: &Proxy, origin: &Origin) -> Result<Count
 }
 
 pub(crate) fn broken(error: hyper::Error) -> FetchErrorKind {
+    #[cfg(feature = "tls")]
+    if let Some(rejected) = tls::rejection(&error) {
+        return rejected;
+    }
     FetchErrorKind::Network(Trouble::Broken(error.into()))
 }

@@ -12,6 +12,9 @@ use super::request::Question;
 use super::spool::{Slot, Whole};
 use crate::{FetchErrorKind, Trouble, WrongAnswer};
 
+/// Bytes of a refusal that are looked at.
+const LONGEST_REASON: usize = 4 << 10;
+
 /// What a mirror has brought.
 #[derive(Debug, Default)]
 pub(crate) struct Brought {
@@ -83,7 +86,15 @@ impl Brought {
                     may_end: question.may_end,
                     most_skipped: client.config.max_overfetch,
                 };
-                let answer = belief::judge(asked, &parts, SystemTime::now())?;
+                let answer = match belief::judge(asked, &parts, SystemTime::now()) {
+                    Err(FetchErrorKind::Wrong(WrongAnswer::Status(400)))
+                        if host.origin.is_secure
+                            && belief::wants_certificate(&body.front(LONGEST_REASON).await) =>
+                    {
+                        Err(FetchErrorKind::Rejected("it answers with status 400".into()))
+                    }
+                    judged => judged,
+                }?;
                 self.tag = parts.headers.get(ETAG).cloned();
                 if matches!(answer, Answer::Part { .. }) {
                     home.set_ignores_ranges(false);

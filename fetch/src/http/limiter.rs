@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 
 use super::window::Window;
 
-/// Requests to start a host with, before anything is known of it.
-const START: usize = 4;
+/// Requests to start a host with, before anything is known of it: about as many as a browser sends.
+const START: usize = 8;
 
 /// Gives out permits to ask one host.
 #[derive(Debug)]
@@ -111,9 +111,10 @@ mod tests {
         let limiter = Arc::new(Limiter::new(16));
         let mut permits: Vec<_> = (0..START).map(|_| limiter.try_acquire().expect("a place")).collect();
         permits.pop().expect("a permit").pushed_back();
-        permits.pop();
-        assert!(limiter.try_acquire().is_none());
-        permits.pop();
+        while permits.len() >= START / 2 {
+            assert!(limiter.try_acquire().is_none());
+            permits.pop();
+        }
         assert!(limiter.try_acquire().is_some());
     }
 }

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::time_provider::TimeProvider;
-use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+use tokio_rustls::rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
 
 use super::config::{ConfigError, Trust};
 use super::stream::Counted;
@@ -123,6 +123,40 @@ fn distrust(error: io::Error) -> FetchErrorKind {
         Error::InvalidCertificate(_) | Error::NoCertificatesPresented => {
             FetchErrorKind::Untrusted(cause.clone().into())
         }
+        Error::AlertReceived(alert) if is_about_us(*alert) => FetchErrorKind::Rejected(cause.clone().into()),
         _ => FetchErrorKind::Network(Trouble::Broken(error.into())),
     }
+}
+
+/// That the server does not accept our certificate, if that is behind `error`. In TLS 1.3 it says so only when the
+/// connection is open already.
+pub(crate) fn rejection(error: &(dyn std::error::Error + 'static)) -> Option<FetchErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(cause @ Error::AlertReceived(alert)) = wrapped.and_then(|error| error.downcast_ref())
+            && is_about_us(*alert)
+        {
+            return Some(FetchErrorKind::Rejected(cause.clone().into()));
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Whether what a server says is the matter is our certificate, or that we have none.
+fn is_about_us(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            // Before TLS 1.3 servers have no other word for a certificate that is not there.
+            | AlertDescription::HandshakeFailure
+    )
 }

@@ -76,6 +76,29 @@ fn an_nginx_that_compresses_is_not_asked_to() {
 
 #[cfg(feature = "tls")]
 #[test]
+fn an_nginx_that_wants_our_certificate_is_told_from_one_that_has_nothing() {
+    use chunk_testing::http::Certificate;
+    for protocols in ["TLSv1.2", "TLSv1.3"] {
+        let options =
+            format!("ssl_client_certificate authority; ssl_verify_client on; ssl_protocols {protocols};");
+        let Some(nginx) = Nginx::start_tls(&options) else { return };
+        put(&nginx, "packs/a.pack", &object(1000));
+        let mut config = config();
+        config.trust.authorities = Some(Certificate::AUTHORITY.to_vec());
+        let mut buffer = Vec::new();
+        let strangers = source(&nginx, config.clone());
+        let error = strangers.read("packs/a.pack", 0..10, &mut buffer).expect_err("nobody knows us");
+        assert!(matches!(error.kind, FetchErrorKind::Rejected(_)), "{error:?}");
+        assert_eq!(strangers.spent().requests, 1, "it is not asked again");
+        let (certificate, key) = Certificate::CLIENT;
+        config.trust.client = Some((certificate.to_vec(), key.to_vec()));
+        source(&nginx, config).read("packs/a.pack", 0..10, &mut buffer).expect("it knows us");
+        assert_eq!(buffer, object(10));
+    }
+}
+
+#[cfg(feature = "tls")]
+#[test]
 fn nginx_is_spoken_to_in_http2_if_that_is_wanted() {
     let Some(nginx) = Nginx::start_tls("") else { return };
     put(&nginx, "packs/a.pack", &object(1 << 20));
@@ -99,7 +122,7 @@ fn nginx_is_spoken_to_in_http2_if_that_is_wanted() {
         let error = source.read("packs/b.pack", 0..1, &mut buffer).expect_err("missing");
         assert!(matches!(error.kind, FetchErrorKind::Missing), "{error:?}");
         drop(source);
-        let protocols = nginx.protocols().expect("a log");
-        assert_eq!(protocols.lines().last(), Some(protocol));
+        let answers = nginx.answers().expect("a log");
+        assert_eq!(answers.last().expect("an answer").protocol, protocol);
     }
 }

@@ -67,7 +67,10 @@ fn a_time_that_is_known_to_have_passed_mends_a_clock_that_is_behind() {
 #[test]
 fn a_server_can_ask_who_we_are() {
     let server = Server::start_tls(Certificate::Good, true, |asked| Reply::object(&object(1000), asked));
-    refusal(&source(&[&server], trusting()), 0, 10);
+    let error = within(Duration::from_secs(1), || read(&source(&[&server], trusting()), 0, 10));
+    let error = error.expect_err("it does not know us");
+    assert!(matches!(error.kind, FetchErrorKind::Rejected(_)), "{error:?}");
+    assert!(error.hint().expect("a hint").contains("certificate of yours"));
     assert_eq!(server.asked().len(), 0);
     let mut config = trusting();
     let (certificate, key) = Certificate::CLIENT;

@@ -11,7 +11,7 @@ mod reply;
 mod server;
 
 pub use certificate::Certificate;
-pub use nginx::Nginx;
+pub use nginx::{Answered, Nginx};
 pub use relay::Relay;
 pub use reply::{End, Reply};
 pub use server::{Asked, Server};

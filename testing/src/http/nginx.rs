@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -12,6 +12,15 @@ use tempfile::TempDir;
 
 use super::certificate::{Certificate, KEY};
 use crate::system::or_skip;
+
+/// What came of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The protocol, such as `HTTP/1.1`.
+    pub protocol: String,
+    /// Bytes sent, the head included.
+    pub bytes: u64,
+}
 
 /// An nginx of its own that serves a directory, until dropped.
 #[derive(Debug)]
@@ -28,7 +37,8 @@ impl Nginx {
         or_skip(Self::start_with(options, None))
     }
 
-    /// Starts one that speaks TLS by [`Certificate::Good`], and HTTP/2 if the client likes.
+    /// Starts one that speaks TLS by [`Certificate::Good`], and HTTP/2 if the client likes. The file `authority` beside
+    /// its configuration holds [`Certificate::AUTHORITY`], for options that want to see clients' certificates.
     pub fn start_tls(options: &str) -> Option<Self> {
         or_skip(Self::start_with(options, Some(Certificate::Good)))
     }
@@ -43,6 +53,7 @@ impl Nginx {
             Some(certificate) => {
                 write(&path.join("certificate"), certificate.pem())?;
                 write(&path.join("key"), KEY)?;
+                write(&path.join("authority"), Certificate::AUTHORITY)?;
                 "ssl http2; ssl_certificate certificate; ssl_certificate_key key".to_owned()
             }
         };
@@ -51,7 +62,7 @@ impl Nginx {
              events {{}}\n\
              http {{\n\
                  default_type application/octet-stream; keepalive_requests 100000;\n\
-                 log_format protocol $server_protocol; access_log access.log protocol;\n\
+                 log_format answers '$server_protocol $bytes_sent'; access_log access.log answers;\n\
                  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n\
                  uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n\
                  server {{ listen 127.0.0.1:{port} {listen}; root {root}; {options} }}\n\
@@ -92,12 +103,21 @@ impl Nginx {
 
     /// Has it serve `bytes` as `object`, which may lie in `packs/`.
     pub fn put(&self, object: &str, bytes: &[u8]) -> io::Result<()> {
-        write(&self.directory.path().join("root").join(object), bytes)
+        write(&self.root().join(object), bytes)
     }
 
-    /// The protocols that it has answered in, a line for each request.
-    pub fn protocols(&self) -> io::Result<String> {
-        fs::read_to_string(self.directory.path().join("access.log"))
+    /// The directory that it serves.
+    pub fn root(&self) -> PathBuf {
+        self.directory.path().join("root")
+    }
+
+    /// What it has answered so far. An answer is told when it has been sent, which may be just after it was read.
+    pub fn answers(&self) -> io::Result<Vec<Answered>> {
+        let log = fs::read_to_string(self.directory.path().join("access.log"))?;
+        let answers = log.lines().filter_map(|line| line.split_once(' ')).filter_map(|(protocol, bytes)| {
+            Some(Answered { protocol: protocol.to_owned(), bytes: bytes.parse().ok()? })
+        });
+        Ok(answers.collect())
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct Network {
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     max_overfetch: Size,
     /// Requests at a time
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
     connections: u16,
     /// Keep what is fetched in this directory, for the next time and for others
     #[arg(long, value_name = "DIR")]

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use chunk_chunker::image::{BlockHash, Blocks};
-use chunk_fetch::{Source, join};
+use chunk_fetch::{Request, Source, join};
 use chunk_index::{Block, Digest, Head, HeadError, Index, LeafList, NodeRef, Placed, Record};
 
 use crate::error::IndexError;
@@ -29,8 +29,8 @@ const MOST_BLOCKS: u64 = 1 << 23;
 const LARGEST_HEAD: u64 = 1 << 28;
 /// Gap between two parts of an index that is fetched rather than asked around.
 const GAP: u64 = 1 << 12;
-/// Requests for parts of an index at a time: none of them needs what another brings.
-const AT_A_TIME: usize = 8;
+/// Requests for parts of an index at a time: none of them needs what another brings. The source may bear fewer.
+const AT_A_TIME: usize = 16;
 /// Longest single request for a part of an index.
 const LONGEST: u64 = 1 << 22;
 
@@ -96,6 +96,8 @@ pub fn index_lists(file: &[u8]) -> Result<Vec<LeafList>, IndexError> {
 pub struct Fetched {
     /// Bytes.
     pub bytes: u64,
+    /// Bytes of these between others that were wanted.
+    pub gaps: u64,
     /// Requests.
     pub requests: u64,
 }
@@ -327,7 +329,7 @@ impl Front {
     pub(crate) fn fetch(source: &dyn Source, object: &str) -> Result<Self, IndexError> {
         let mut bytes = Vec::new();
         let len = source.open(object, FRONT, &mut bytes)?;
-        let mut fetched = Fetched { bytes: bytes.len() as u64, requests: 1 };
+        let mut fetched = Fetched { bytes: bytes.len() as u64, gaps: 0, requests: 1 };
         loop {
             match Head::decode(&bytes) {
                 Ok(head) if head.file_len() == len => {
@@ -339,7 +341,8 @@ impl Front {
                     if needed <= len.min(LARGEST_HEAD) && (bytes.len() as u64) < needed =>
                 {
                     source.read(object, 0..needed, &mut bytes)?;
-                    fetched = Fetched { bytes: fetched.bytes + needed, requests: fetched.requests + 1 };
+                    fetched.bytes += needed;
+                    fetched.requests += 1;
                 }
                 Err(error) => return Err(IndexError::Head(error)),
             }
@@ -399,8 +402,10 @@ impl Parts<'_> {
                 (0..AT_A_TIME.min(requests.len())).map(|_| scope.spawn(read_some)).collect();
             threads.into_iter().try_for_each(|thread| thread.join().expect("reading does not panic"))
         })?;
-        self.fetched.bytes +=
-            requests.iter().map(|request| request.range.end - request.range.start).sum::<u64>();
+        for Request { range, wanted } in &requests {
+            self.fetched.bytes += range.end - range.start;
+            self.fetched.gaps += range.end - range.start - wanted;
+        }
         self.fetched.requests += requests.len() as u64;
         Ok(())
     }

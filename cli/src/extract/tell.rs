@@ -125,7 +125,7 @@ impl Answer {
             download_bytes: totals.download + report.index.bytes,
             patch_bytes: totals.patch,
             patches: totals.patches,
-            gap_bytes: totals.gaps,
+            gap_bytes: totals.gaps + report.index.gaps,
             requests: totals.requests + report.index.requests,
             index_bytes: report.index.bytes,
             late_bytes: report.late,

@@ -14,6 +14,9 @@ use crate::demand::PLAIN_KEPT;
 use crate::plan::{Fetch, Plan};
 use crate::work::line::Line;
 
+/// Bytes on the way at a time: enough to fill a fast, long path. More would only share its rate among more requests, so
+/// that none of them is complete when the network goes.
+const ON_THE_WAY: u64 = 4 << 20;
 /// How often a fetcher that waits for room looks whether its turn has come.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -32,6 +35,8 @@ struct State {
     next: usize,
     /// Stored bytes asked for and not yet dropped.
     held: u64,
+    /// Bytes asked for that have not come yet.
+    on_the_way: u64,
     slots: Vec<Slot>,
     /// Decoded frames, oldest first.
     plain: VecDeque<(u32, Arc<Vec<u8>>)>,
@@ -51,7 +56,7 @@ enum Slot {
 impl<'a> Frames<'a> {
     pub(super) fn new(plan: &'a Plan, locator: &'a Locator, source: &'a dyn Source, room: u64) -> Self {
         let slots = vec![Slot::Awaited; plan.fetches.loads.len()];
-        let state = State { next: 0, held: 0, slots, plain: VecDeque::new(), stopped: false };
+        let state = State { next: 0, held: 0, on_the_way: 0, slots, plain: VecDeque::new(), stopped: false };
         Self { plan, locator, source, room, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -88,10 +93,12 @@ impl<'a> Frames<'a> {
             }
             let request = self.plan.fetches.requests.get(state.next)?;
             let len = request.range.end - request.range.start;
+            let is_free = state.on_the_way == 0 || state.on_the_way + len <= ON_THE_WAY;
             // Whoever is next in line must not wait for those behind to make room.
-            if state.held + len <= self.room || line.is_near(request.first as usize) {
+            if is_free && (state.held + len <= self.room || line.is_near(request.first as usize)) {
                 state.next += 1;
                 state.held += len;
+                state.on_the_way += len;
                 return Some(request);
             }
             state = self.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
@@ -109,7 +116,9 @@ impl<'a> Frames<'a> {
             state.slots[*load as usize] = Slot::Stored(part);
         }
         // Of the request's bytes only the frames stay.
-        state.held = (state.held + stored).saturating_sub(request.range.end - request.range.start);
+        let len = request.range.end - request.range.start;
+        state.held = (state.held + stored).saturating_sub(len);
+        state.on_the_way -= len;
         drop(state);
         self.changed.notify_all();
     }

@@ -91,20 +91,22 @@ fn silence_of_the_network_is_waited_out_and_ranges_go_on_where_they_broke_off() 
 
 #[test]
 fn a_network_that_stays_away_ends_in_time_and_the_next_run_goes_on() {
-    let Some(device) = Device::new(12 * MIB, 3 * MIB) else { return };
+    let Some(device) = Device::new(16 * MIB, 4 * MIB) else { return };
     let started_at = Instant::now();
-    let failed = device.extract(&["--stall", "1", "--deadline", "6"], || {
-        device.wait_for(8 * MIB, 0);
+    let failed = device.extract(&["--stall", "1", "--deadline", "8"], || {
+        device.wait_for(12 * MIB, 0);
         device.link.black_hole(true);
     });
-    assert!(started_at.elapsed() < Duration::from_secs(8), "{:?}", started_at.elapsed());
+    assert!(started_at.elapsed() < Duration::from_secs(11), "{:?}", started_at.elapsed());
     assert_eq!(failed.code(), Some(8), "{failed}");
     assert!(!device.sandbox.path("target").exists());
     device.link.black_hole(false);
     device.link.narrow(100 * MIB);
     let report = device.extract(&[], || {}).succeeds().json();
     device.has_image();
-    assert!(number(&report, "received_bytes") < 9 * MIB, "{report}");
+    // How much that is depends on how the link was shared among four requests of 1 MiB.
+    let kept = number(&report, "kept_bytes");
+    assert!(kept >= MIB && number(&report, "received_bytes") < 17 * MIB - kept, "{report}");
 }
 
 #[test]

@@ -14,11 +14,13 @@ use crate::survey::Survey;
 use crate::target::{Destination, growth};
 
 /// The program itself, its stacks, and what an allocator does not give back.
-pub(crate) const PROGRAM: u64 = 10 << 20;
+pub(crate) const PROGRAM: u64 = 12 << 20;
+/// A thread that works: its stack, and the allocator's own for it.
+const THREAD: u64 = 512 << 10;
 /// A decoder of frames.
 const DECODER: u64 = 256 << 10;
 /// A connection to a server, with its buffers.
-pub(crate) const CONNECTION: u64 = 768 << 10;
+pub(crate) const CONNECTION: u64 = 1 << 20;
 /// Decoded frames kept for the next block.
 pub(crate) const PLAIN_KEPT: usize = 8 << 20;
 /// How much larger than what is saved at a time the journal may be: what is not needed any more is in it until
@@ -69,7 +71,7 @@ pub(crate) fn for_work(plan: &Plan, known: u64, options: &Options) -> u64 {
     let (longest, all) = (plain.clone().max().unwrap_or(0), plain.sum::<u64>());
     // Each thread uses one frame that may not be kept any more, and decodes another.
     let decoded = (PLAIN_KEPT as u64 + (2 * threads + 1) * longest).min(all);
-    PROGRAM + known + blocks + held + asked_for + decoded + threads * DECODER + plan.totals.saved
+    PROGRAM + known + blocks + held + asked_for + decoded + threads * (DECODER + THREAD) + plan.totals.saved
 }
 
 impl Job<'_> {

@@ -10,7 +10,8 @@ use crate::content::Content;
 use crate::demand::{self, Demand};
 use crate::job::{ExtractError, Job, Notice, Phases, Progress, Report, SeedPart, Verify, Version};
 use crate::journal::Journal;
-use crate::patched::{ByPatch, Way};
+use crate::patched::{ByPatch, Staging, Way};
+use crate::places::Places;
 use crate::plan::{Held, Plan, Totals};
 use crate::recipe::{Front, Recipe};
 use crate::saved::Saved;
@@ -110,6 +111,7 @@ impl Job<'_> {
         let started = Instant::now();
         self.settle(target, &prepared.check)?;
         saved.finish().map_err(ExtractError::Journal)?;
+        self.drop_staged()?;
         if let (Some(state), Some(path)) = (&self.state, &path)
             && self.options.verify != Verify::Off
             // An earlier run may have been cut short between the image and this.
@@ -186,9 +188,20 @@ impl Job<'_> {
             Foreseen::ByFrames(prepared) => prepared,
         };
         let started = Instant::now();
+        if let Some(staging) = &prepared.staging {
+            staging.pull(self.source, self.options.limits.longest, self.observer)?;
+        }
         work::pull(&prepared.plan, &prepared.recipe, self.source, self.options.connections, self.observer)?;
         prepared.phases.write = started.elapsed();
         Ok(self.report(&prepared, 0, 0))
+    }
+
+    /// Removes what was put aside for the image, which is there.
+    pub(crate) fn drop_staged(&self) -> Result<(), ExtractError> {
+        match (&self.state, self.path()) {
+            (Some(state), Some(path)) => state.drop_staged(&path).map_err(ExtractError::State),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn path(&self) -> Option<PathBuf> {
@@ -295,9 +308,17 @@ impl Job<'_> {
         }
     }
 
-    /// Plans for a target, and makes sure that it has room.
+    /// Plans for a target, puts aside what has to be, and makes sure that there is room.
     fn prepare_for(&self, looked: Looked, opened: &Opened) -> Result<Prepared, ExtractError> {
-        let prepared = self.prepare(looked)?;
+        let mut prepared = self.prepare(looked)?;
+        // Until that is done, not even the length of the target changes: it is what patches start from.
+        if let Some(staging) = prepared.staging.take() {
+            let old = prepared.seeds.last().expect("the target is the last seed");
+            match self.put_aside(staging, old, &mut prepared.late)? {
+                Ok(staged) => prepared.seeds.push(staged),
+                Err(without) => prepared.plan = without,
+            }
+        }
         let totals = &prepared.plan.totals;
         opened.make_room(totals.write - totals.zero)?;
         Ok(prepared)
@@ -313,7 +334,7 @@ impl Job<'_> {
 
     fn conclude(&self, known: Known) -> Result<Prepared, ExtractError> {
         let started = Instant::now();
-        let Known { mut survey, mut recipe, object, places } = known;
+        let Known { mut survey, mut recipe, object, mut places } = known;
         let said = recipe.said()?;
         let kept = survey.kept(&said);
         let own = survey.own;
@@ -326,13 +347,13 @@ impl Job<'_> {
         })?;
         let check = Check::new(recipe.blocks(), said);
         let own_seed = survey.own_seed();
-        let held = Held {
-            places: &places,
-            own: own_seed.is_some().then_some(own),
-            kept: &kept,
-            rereads: survey.rereads,
+        let rereads = survey.rereads;
+        let plan = |places: &Places| {
+            let held = Held { places, own: own_seed.is_some().then_some(own), kept: &kept, rereads };
+            Plan::new(&recipe, &check, &held, &self.options.limits)
         };
-        let plan = Plan::new(&recipe, &check, &held, &self.options.limits);
+        let by_frames = plan(&places);
+        let (plan, staging) = self.plan_staging(&mut survey, &recipe, &mut places, by_frames, &plan)?;
         let needed = plan.totals.download + recipe.fetched().bytes + survey.late;
         if let Some(allowed) = self.options.max_download.filter(|allowed| needed > *allowed) {
             return Err(ExtractError::TooMuch { needed, allowed });
@@ -344,6 +365,8 @@ impl Job<'_> {
         let planning = demand::for_looking(known + plan.memory() as u64, 0);
         let looking = demand::for_looking(survey.memory + recipe.memory() as u64, self.options.threads);
         let most = demand::for_work(&plan, known, &self.options).max(planning).max(looking);
+        let staging_most = staging.as_ref().map(|staging| known + staging.most_memory(demand::CONNECTION));
+        let most = most.max(staging_most.unwrap_or(0));
         let moves = plan.totals.seeds.get(usize::from(own)).is_some_and(|bytes| *bytes > 0);
         let in_place = own_seed.is_some() && moves;
         let demand = self.demand_of(most, &survey, recipe.head(), &plan.totals, in_place);
@@ -360,6 +383,7 @@ impl Job<'_> {
             journal,
             journal_seed,
             in_place,
+            staging,
             late,
             memory,
             demand,
@@ -464,6 +488,8 @@ struct Prepared {
     journal_seed: Option<u16>,
     /// Whether old bytes of the target are moved.
     in_place: bool,
+    /// What is put aside before anything is written.
+    staging: Option<Staging>,
     /// Bytes of patches that were fetched in vain.
     late: u64,
     memory: u64,
@@ -494,6 +520,7 @@ impl Prepared {
             journal,
             journal_seed,
             in_place,
+            staging: None,
             late,
             memory,
             demand,

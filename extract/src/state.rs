@@ -63,6 +63,23 @@ impl State {
         &self.directory
     }
 
+    /// Where chunks are put aside for an in-place update of `target`.
+    pub(crate) fn staged(&self, target: &Path) -> Option<PathBuf> {
+        self.file(target).map(|file| file.with_extension("staged"))
+    }
+
+    /// Removes what was put aside for `target`, and what was about to be when a run was cut short.
+    pub(crate) fn drop_staged(&self, target: &Path) -> io::Result<()> {
+        let Some(staged) = self.staged(target) else { return Ok(()) };
+        for path in [staged.with_extension("staged-part"), staged] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Where the journal of an in-place update of `target` is.
     pub(crate) fn journal(&self, target: &Path) -> Option<PathBuf> {
         self.file(target).map(|file| file.with_extension("journal"))

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use chunk_chunker::image::{BLOCK, Blocks};
+use chunk_chunker::image::{BLOCK, BlockHash, Blocks};
 use chunk_index::{Block, Head, LeafList, Placed};
 
 use crate::content::Content;
 use crate::held::{Holdings, list_memory};
 use crate::job::{ExtractError, Job, Phases, Progress, SeedPart, Verify};
+use crate::patched::left_at;
 use crate::places::{Places, Wanted};
 use crate::recipe::{Fetched, Front, Recipe};
 use crate::seed::{Seed, Window};
@@ -112,6 +113,11 @@ impl Survey {
         self.window.as_ref().map(|window| Seed::window(OWN.to_owned(), window.clone()))
     }
 
+    /// The hashes of the blocks of what the target holds, as long as the image is, if all of them are known.
+    pub(crate) fn hashes(&self) -> Option<Vec<BlockHash>> {
+        self.content.as_ref()?.hashes()
+    }
+
     /// Bytes that what is said of the seeds takes in memory.
     fn lists_memory(&self) -> u64 {
         let lists = self.parts.iter().filter_map(|part| part.lists.as_ref()).chain(&self.own_lists);
@@ -186,7 +192,12 @@ impl Job<'_> {
             (Some(state), Some(path)) if !self.options.ignore_target => state.journal(&path),
             _ => None,
         };
-        parts.truncate(usize::from(u16::MAX) - 1);
+        parts.truncate(usize::from(u16::MAX) - 3);
+        if let (Some(state), Some(path), false) = (&self.state, self.path(), self.options.ignore_target)
+            && let Some(part) = state.staged(&path).and_then(|staged| left_at(&staged))
+        {
+            parts.push(part);
+        }
         let Some(window) = journal.and_then(|journal| Window::open(&journal, None).ok()) else {
             return (parts, None);
         };

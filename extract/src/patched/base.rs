@@ -20,6 +20,18 @@ pub(super) struct Base {
     pub(super) hashes: Vec<BlockHash>,
 }
 
+impl Base {
+    /// Seed `seed`, whose first `len` bytes have blocks with these hashes, if `ways` start from that.
+    pub(super) fn of(ways: &Ways, seed: u16, len: u64, hashes: Vec<BlockHash>) -> Option<Self> {
+        let mut tree = BlockTree::new();
+        for hash in &hashes {
+            tree.push(*hash);
+        }
+        let starts = starts(ways, len, &tree.finish());
+        (!starts.is_empty()).then_some(Self { seed, starts, hashes })
+    }
+}
+
 impl Job<'_> {
     /// The first of the seeds that one of `ways` starts from.
     pub(super) fn find_base(&self, parts: &[SeedPart], ways: &Ways) -> Result<Option<Base>, ExtractError> {
@@ -34,13 +46,8 @@ impl Job<'_> {
             let Some(window) = part.seed.as_window() else { continue };
             for len in lengths(window, ways.patches()) {
                 let Some(hashes) = self.hashes(window, len)? else { continue };
-                let mut tree = BlockTree::new();
-                for hash in &hashes {
-                    tree.push(*hash);
-                }
-                let starts = starts(ways, len, &tree.finish());
-                if !starts.is_empty() {
-                    return Ok(Some(Base { seed, starts, hashes }));
+                if let Some(base) = Base::of(ways, seed, len, hashes) {
+                    return Ok(Some(base));
                 }
             }
         }

@@ -7,6 +7,7 @@ use crate::demand;
 
 use super::link::Link;
 use super::made;
+use super::staging::Staging;
 use super::way::Way;
 
 /// What a decoder of groups has beside what it reads and makes.
@@ -19,6 +20,15 @@ impl Way {
     pub(crate) fn most_memory(&self, connection: u64) -> u64 {
         let decoding = self.links.iter().map(|link| of_groups(link, connection)).max().unwrap_or(0);
         demand::PROGRAM + self.memory() + decoding + BLOCKS * BLOCK as u64 + made::IN_MEMORY
+    }
+}
+
+impl Staging {
+    /// Most bytes of memory that putting it aside takes.
+    pub(crate) fn most_memory(&self, connection: u64) -> u64 {
+        let links: usize = self.links.iter().map(Link::memory).sum();
+        let decoding = self.links.iter().map(|link| of_groups(link, connection)).max().unwrap_or(0);
+        demand::PROGRAM + links as u64 + decoding + made::IN_MEMORY + BLOCKS * BLOCK as u64
     }
 }
 

@@ -6,9 +6,11 @@
 //! patches fail to make, frames do.
 //!
 //! Images between are never made as a whole: of each patch but the last, only groups that the image needs are
-//! fetched, and what comes out of them is kept until the image is made ([`made`]).
+//! fetched, and what comes out of them is kept until the image is made ([`made`]). A target that is the only seed is
+//! patched by way of a file beside it ([`staging`]).
 
 mod apply;
+mod aside;
 mod base;
 mod chain;
 mod demand;
@@ -16,8 +18,11 @@ mod groups;
 mod link;
 mod made;
 mod run;
+mod staging;
 mod streams;
 mod way;
 
+pub(crate) use aside::left_at;
 pub(crate) use run::ByPatch;
+pub(crate) use staging::Staging;
 pub(crate) use way::Way;

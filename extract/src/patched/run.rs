@@ -63,6 +63,7 @@ impl Job<'_> {
         if let Some(journal) = survey.journal.as_ref().filter(|journal| journal.exists()) {
             std::fs::remove_file(journal).map_err(ExtractError::Journal)?;
         }
+        self.drop_staged()?;
         if let (Some(state), Some(path), OpenIndex::Whole(recipe)) = (&self.state, self.path(), index)
             && self.options.verify != Verify::Off
         {

@@ -5,7 +5,7 @@ use std::thread;
 
 use chunk_chunker::image::Blocks;
 use chunk_fetch::Source;
-use chunk_index::{Block, PatchRef, Record};
+use chunk_index::{Block, PatchRef, Record, Ways};
 use chunk_store::Key;
 
 use crate::ReadError;
@@ -50,32 +50,42 @@ impl Job<'_> {
         }
         let Some(base) = self.find_base(&survey.parts, ways)? else { return Ok(None) };
         for first in &base.starts {
-            let steps: Vec<&PatchRef> = ways.from(*first).collect();
-            if steps.len() > MOST_LINKS {
-                continue;
+            let Some((links, said)) = self.open_way(survey, record, ways, (&base, *first)) else { continue };
+            let kept = survey.kept(&said);
+            let check = Check::new(Blocks::of_len(record.image_len()), said);
+            let seed = (base.seed, survey.parts.len());
+            let way = Way::new(links, seed, check, &kept, self.options.limits.longest);
+            // Frames may still do with what is allowed, or tell by how much they do not.
+            let needed = way.totals.download + index.fetched().bytes + survey.late;
+            let allowed = self.options.max_download.unwrap_or(u64::MAX);
+            if needed <= allowed && way.totals.scratch <= self.options.limits.scratch {
+                self.observer.notice(&Notice::Planned(&way.totals));
+                return Ok(Some(way));
             }
-            let mut spent = 0;
-            match self.open_links(&steps, record, &mut spent).and_then(|links| said(links, &base)) {
-                Ok((links, said)) => {
-                    let kept = survey.kept(&said);
-                    let check = Check::new(Blocks::of_len(record.image_len()), said);
-                    let seed = (base.seed, survey.parts.len());
-                    let way = Way::new(links, seed, check, &kept, self.options.limits.longest);
-                    // Frames may still do with what is allowed, or tell by how much they do not.
-                    let needed = way.totals.download + index.fetched().bytes + survey.late;
-                    let allowed = self.options.max_download.unwrap_or(u64::MAX);
-                    if needed <= allowed && way.totals.scratch <= self.options.limits.scratch {
-                        self.observer.notice(&Notice::Planned(&way.totals));
-                        return Ok(Some(way));
-                    }
-                }
-                Err((patch, error)) => {
-                    self.observer.notice(&Notice::Unpatched { patch: &patch, error: &*error });
-                }
-            }
-            survey.late += spent;
+            survey.late += way.front_len();
         }
         Ok(None)
+    }
+
+    /// Opens the way that starts with patch `first`, and tells what the blocks of the image are; none if it leads nowhere.
+    pub(super) fn open_way(
+        &self,
+        survey: &mut Survey,
+        record: &Record,
+        ways: &Ways,
+        (base, first): (&Base, usize),
+    ) -> Option<(Vec<Link>, Vec<Block>)> {
+        let steps: Vec<&PatchRef> = ways.from(first).take(MOST_LINKS + 1).collect();
+        if steps.len() > MOST_LINKS {
+            return None;
+        }
+        let mut spent = 0;
+        let opened = self.open_links(&steps, record, &mut spent).and_then(|links| said(links, base));
+        if let Err((patch, error)) = &opened {
+            survey.late += spent;
+            self.observer.notice(&Notice::Unpatched { patch, error: &**error });
+        }
+        opened.ok()
     }
 
     /// Fetches the heads of all patches of a way. Counts in `spent` what that has cost.
@@ -174,14 +184,7 @@ impl Way {
             });
         }
         totals.kept = totals.image - totals.write;
-        for link in &links {
-            totals.requests += link.front().requests;
-            totals.patch += link.front().len();
-            for request in link.requests(longest) {
-                totals.requests += 1;
-                totals.patch += request.end - request.start;
-            }
-        }
+        (totals.patch, totals.requests) = cost(&links, longest);
         totals.download = totals.patch;
         totals.patches = links.len() as u64;
         totals.scratch = Made::disk(&links[..links.len().saturating_sub(1)]);
@@ -226,18 +229,43 @@ impl Way {
         longest: u64,
         observer: &dyn Observer,
     ) -> Result<(), ExtractError> {
-        let (mut done, total) = (self.front_len(), self.totals.download);
-        let mut buffer = Vec::new();
-        for link in &self.links {
-            for range in link.requests(longest) {
-                if observer.is_cancelled() {
-                    return Err(ExtractError::Cancelled);
-                }
-                done += range.end - range.start;
-                source.read(&link.object, range, &mut buffer).map_err(ReadError::Fetch)?;
-                observer.progress(&Progress::Pulling { done, total });
-            }
-        }
-        Ok(())
+        pull(&self.links, source, longest, observer)
     }
+}
+
+/// Bytes and requests that the heads of `links` and their needed groups take.
+pub(super) fn cost(links: &[Link], longest: u64) -> (u64, u64) {
+    let (mut bytes, mut requests) = (0, 0);
+    for link in links {
+        requests += link.front().requests;
+        bytes += link.front().len();
+        for request in link.requests(longest) {
+            requests += 1;
+            bytes += request.end - request.start;
+        }
+    }
+    (bytes, requests)
+}
+
+/// Reads all needed groups of `links` and throws them away.
+pub(super) fn pull(
+    links: &[Link],
+    source: &dyn Source,
+    longest: u64,
+    observer: &dyn Observer,
+) -> Result<(), ExtractError> {
+    let (total, _) = cost(links, longest);
+    let mut done = links.iter().map(|link| link.front().len()).sum();
+    let mut buffer = Vec::new();
+    for link in links {
+        for range in link.requests(longest) {
+            if observer.is_cancelled() {
+                return Err(ExtractError::Cancelled);
+            }
+            done += range.end - range.start;
+            source.read(&link.object, range, &mut buffer).map_err(ReadError::Fetch)?;
+            observer.progress(&Progress::Pulling { done, total });
+        }
+    }
+    Ok(())
 }

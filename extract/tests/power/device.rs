@@ -59,9 +59,14 @@ impl Parts {
 impl Update {
     /// From `old` to `new`. None where there are no devices.
     fn new(old: &[u8], new: Vec<u8>, has_state: bool) -> Option<Self> {
+        Self::with(old, Store::of(new), has_state)
+    }
+
+    /// From `old` to the image of `store`.
+    fn with(old: &[u8], store: Store, has_state: bool) -> Option<Self> {
         let files = scratch().expect("a temporary directory");
         let installed = has_state.then(|| Store::of(old.to_vec()));
-        let update = Self { store: Store::of(new), files, old: old.to_vec(), installed };
+        let update = Self { store, files, old: old.to_vec(), installed };
         let (base, root) = (update.base(), update.files.path().join("state"));
         fs::write(&base, old).expect("the base can be written");
         fs::create_dir(root).expect("a directory can be made");
@@ -252,5 +257,17 @@ fn blocks_that_wait_for_each_other_in_circles_survive_power_cuts_without_a_state
         let saved = first.report.totals.saved;
         assert!(saved <= SAVED);
         first.downloaded + saved + EDGES + if crash.is_quiet { 0 } else { UNCONFIRMED }
+    });
+}
+
+#[test]
+fn a_device_whose_old_bytes_are_patched_where_they_lie_loses_nothing_with_a_state_directory() {
+    let old = noise(5);
+    let mut new = moved(&old);
+    new[8 << 20..13 << 20].iter_mut().step_by(700).for_each(|byte| *byte ^= 1);
+    let Some(update) = Update::with(&old, Store::patched(&old, new), true) else { return };
+    update.test(0x05d, 7, 1, |crash, first| {
+        assert!(first.report.totals.patched > 5 << 20, "{:?}", first.report.totals);
+        first.downloaded + EDGES + if crash.is_quiet { 0 } else { UNCONFIRMED }
     });
 }

@@ -54,12 +54,12 @@ fn victim(root: &Path, existing: Existing, has_state: bool) {
     fs::write(root.join("done"), made.downloaded.to_string()).expect("the directory can be written");
 }
 
-/// Kills runs that make `new` of `old`, `KILLS` of them; checks what each leaves. `lost` bytes may be needed again
+/// Kills runs that make the image of `store` of `old`, `KILLS` of them; checks what each leaves. `lost` bytes may be needed again
 /// after a kill.
 fn kill_all(
     usual_seed: u64,
     old: Option<&[u8]>,
-    new: Vec<u8>,
+    store: impl FnOnce() -> Store,
     existing: Existing,
     has_state: bool,
     lost: u64,
@@ -71,7 +71,7 @@ fn kill_all(
     let mut numbers = Numbers::from_seed(seed);
     let files = tempfile::tempdir().expect("a temporary directory");
     let place = Place { root: files.path().to_owned(), existing, has_state };
-    let store = Store::of(new);
+    let store = store();
     let path = store.path().to_str().expect("plain");
     fs::write(place.root.join("store"), path).expect("the directory can be written");
     for directory in ["target", "state"] {
@@ -167,17 +167,25 @@ fn versions(seed: u64) -> (Vec<u8>, Vec<u8>) {
 #[test]
 fn a_new_file_grows_from_kill_to_kill_and_has_its_name_only_when_complete() {
     let (_, new) = versions(1);
-    kill_all(0x01b, None, new, Existing::Keep, false, 0);
+    kill_all(0x01b, None, || Store::of(new), Existing::Keep, false, 0);
 }
 
 #[test]
 fn a_file_that_is_its_own_seed_becomes_the_image_after_any_number_of_kills() {
     let (old, new) = versions(2);
-    kill_all(0x02b, Some(&old), new, Existing::Update, false, SAVED + EDGES);
+    kill_all(0x02b, Some(&old), || Store::of(new), Existing::Update, false, SAVED + EDGES);
 }
 
 #[test]
 fn with_a_state_directory_kills_lose_nothing_of_what_was_saved_and_leave_nothing_there() {
     let (old, new) = versions(3);
-    kill_all(0x03b, Some(&old), new, Existing::Update, true, EDGES);
+    kill_all(0x03b, Some(&old), || Store::of(new), Existing::Update, true, EDGES);
+}
+
+#[test]
+fn a_file_that_patches_turn_into_the_image_where_it_lies_never_needs_more_after_kills() {
+    let (old, mut new) = versions(4);
+    // What has moved is changed all over, so that frames would have to bring it.
+    new[3 << 20..7 << 20].iter_mut().step_by(500).for_each(|byte| *byte ^= 1);
+    kill_all(0x04b, Some(&old), || Store::patched(&old, new), Existing::Update, true, EDGES);
 }

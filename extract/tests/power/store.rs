@@ -10,7 +10,7 @@ use chunk_extract::{
 };
 use chunk_fetch::{DirectorySource, FetchError, Source};
 use chunk_index::{Annotations, Index, LeafList};
-use chunk_publisher::{Publisher, Wish};
+use chunk_publisher::{Patching, Publisher, Wish};
 use chunk_store::Directory;
 use tempfile::TempDir;
 
@@ -19,7 +19,7 @@ pub(crate) const BLOCK: u64 = chunk_chunker::image::BLOCK as u64;
 /// Old bytes that a run may hold in memory until they are written elsewhere.
 pub(crate) const SAVED: u64 = 4 << 20;
 
-/// A store with one image.
+/// A store with one image, or with a patch to it.
 #[derive(Debug)]
 pub(crate) struct Store {
     root: TempDir,
@@ -29,21 +29,36 @@ pub(crate) struct Store {
 impl Store {
     /// Publishes `image` in a new store.
     pub(crate) fn of(image: Vec<u8>) -> Self {
-        let root = tempfile::tempdir().expect("a temporary directory");
-        let directory = Directory::open_for_writing(root.path()).expect("a store");
+        let store = Self { root: tempfile::tempdir().expect("a temporary directory"), image };
+        store.publish(&store.image, None);
+        store
+    }
+
+    /// Publishes `old` and then `image` in a new store, with a patch.
+    pub(crate) fn patched(old: &[u8], image: Vec<u8>) -> Self {
+        let store = Self { root: tempfile::tempdir().expect("a temporary directory"), image };
+        let patches = Some(Patching { level: 3, ..Patching::default() });
+        store.publish(old, None);
+        store.publish(&store.image, patches);
+        let index = Index::decode(store.index()).expect("a whole index");
+        assert_eq!(index.locator().ways().patches().len(), 1);
+        store
+    }
+
+    fn publish(&self, image: &[u8], patches: Option<Patching>) {
+        let directory = Directory::open_for_writing(self.root.path()).expect("a store");
         let options = chunk_publisher::Options {
             level: 1,
             // Small, so that what is downloaded is about what is missing.
             frame_len: 64 << 10,
+            patches,
             ..chunk_publisher::Options::for_directory(&directory)
         };
         let name = "image".parse().expect("a word");
         let wish = Wish { name, label: None, release: None, annotations: Annotations::default() };
-        let source = chunk_publisher::Source::stream(std::io::Cursor::new(image.clone()));
+        let source = chunk_publisher::Source::stream(std::io::Cursor::new(image.to_vec()));
         let mut publisher = Publisher::new(&directory, options).expect("a publisher");
         publisher.make(source, &wish, &()).expect("published");
-        drop(publisher);
-        Self { root, image }
     }
 
     pub(crate) fn path(&self) -> &Path {

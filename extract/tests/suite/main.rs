@@ -20,6 +20,7 @@ mod permutations;
 mod refusals;
 mod rivals;
 mod seeds;
+mod staged;
 mod state;
 mod store;
 mod tries;

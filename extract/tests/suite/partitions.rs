@@ -10,7 +10,7 @@ use chunk_testing::{LoopDevice, Mounted};
 
 use crate::images::blocks;
 use crate::store::Store;
-use crate::tries::{fail, job, run_when_free, seed};
+use crate::tries::{fail, fail_when_free, job, run_when_free, seed};
 
 /// Bytes of a slot.
 const SLOT: u64 = 8 << 20;
@@ -100,7 +100,7 @@ fn one_slot_is_the_seed_of_the_other_and_the_whole_disk_of_none() {
     // What a loop device shows of one slot is in use, and the disk with it; the other slot is not.
     let Some(upper) = LoopDevice::attach(&a) else { return };
     for shown in [&a, device.path()] {
-        let error = fail(job(&source, store.index("new"), shown, Existing::Keep));
+        let error = fail_when_free(|| job(&source, store.index("new"), shown, Existing::Keep));
         let refused = matches!(&error, ExtractError::Target(TargetError::Refused(_, Refusal::Loop(_))));
         assert!(refused, "{}: {error:?}", shown.display());
     }

@@ -113,6 +113,19 @@ fn hold(source: &Counting, before: (u64, u64), report: &Report) {
     assert!(report.written <= report.totals.write, "{report:?}");
 }
 
+/// Runs a job that must not succeed, and not because its device was in use just now.
+#[track_caller]
+pub(crate) fn fail_when_free<'a>(job: impl Fn() -> Job<'a>) -> ExtractError {
+    let outcome = (0..100).find_map(|_| match fail(job()) {
+        ExtractError::Target(TargetError::Refused(_, Refusal::InUse)) => {
+            thread::sleep(Duration::from_millis(20));
+            None
+        }
+        error => Some(error),
+    });
+    outcome.expect("it is free at last")
+}
+
 /// Runs a job that must not succeed.
 #[track_caller]
 pub(crate) fn fail(job: Job<'_>) -> ExtractError {

@@ -1,0 +1,222 @@
+//! In place: chunks that patches make of the target's own old bytes, put aside before the first of these is overwritten.
+//!
+//! What is put aside is a seed like any other, and the image is then made as frames would make it. So a power cut at any
+//! moment leaves what it would leave of an update by frames, and the chunks, too: their file is complete on the medium
+//! before anything is written, and the next run finds it by its name.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use chunk_delta::Image;
+use chunk_fetch::Source;
+use chunk_index::{Entry, Ways};
+
+use crate::job::{ExtractError, Job, Notice, Observer, SeedPart};
+use crate::places::{Place, Places};
+use crate::plan::{Origin, Plan};
+use crate::recipe::Recipe;
+use crate::seed::{Seed, Window};
+use crate::survey::Survey;
+use crate::target::open_private;
+
+use super::aside::{STAGED, table};
+use super::base::Base;
+use super::chain::note_groups;
+use super::groups::Fetch;
+use super::link::{Link, Useless};
+use super::made::{Made, Old};
+use super::streams::make;
+
+/// Bytes written at a time.
+const STEP: u64 = 1 << 20;
+
+/// Chunks to be made by patches and put aside.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    pub(super) links: Vec<Link>,
+    /// The parts of the image that are put aside, one behind the other.
+    parts: Vec<Range<u64>>,
+    /// The chunks that these are.
+    chunks: Vec<Entry>,
+    /// What is done if that fails.
+    without: Box<Plan>,
+}
+
+impl Job<'_> {
+    /// Plans to make what `plan` fetches by patches of the target's old bytes, if that costs less. `plan_again` makes the same
+    /// plan with other places.
+    pub(crate) fn plan_staging(
+        &self,
+        survey: &mut Survey,
+        recipe: &Recipe,
+        places: &mut Places,
+        plan: Plan,
+        plan_again: &dyn Fn(&Places) -> Plan,
+    ) -> Result<(Plan, Option<Staging>), ExtractError> {
+        let ways = recipe.head().locator().ways();
+        if !self.options.patches || plan.totals.download == 0 || ways.patches().is_empty() {
+            return Ok((plan, None));
+        }
+        let Some(base) = self.find_own_base(survey, recipe.record().image_len(), ways)? else {
+            return Ok((plan, None));
+        };
+        let number = survey.own + 1;
+        let chunks = fetched(recipe, &plan);
+        let parts = joined(&chunks);
+        let staged: u64 = parts.iter().map(|part| part.end - part.start).sum();
+        for first in &base.starts {
+            let Some((mut links, _)) = self.open_way(survey, recipe.record(), ways, (&base, *first)) else {
+                continue;
+            };
+            note_groups(&mut links, parts.clone());
+            let (patch, requests) = super::way::cost(&links, self.options.limits.longest);
+            let scratch = Made::disk(&links) + staged;
+            if patch >= plan.totals.download || scratch > self.options.limits.scratch {
+                survey.late += links.iter().map(|link| link.front().len()).sum::<u64>();
+                continue;
+            }
+            let mut offset = 0;
+            for (entry, _) in &chunks {
+                places.add(entry.short, entry.len, Place { seed: number, offset });
+                offset += u64::from(entry.len);
+            }
+            places.sort();
+            let mut again = plan_again(places);
+            let totals = &mut again.totals;
+            // It is no seed that anybody gave.
+            totals.patched = totals.seeds.get(usize::from(number)).copied().unwrap_or(0);
+            totals.seeds.truncate(usize::from(number));
+            totals.download += patch;
+            totals.requests += requests;
+            (totals.patch, totals.patches, totals.scratch) = (patch, links.len() as u64, scratch);
+            let chunks = chunks.into_iter().map(|(entry, _)| Entry { repeats: 0, ..entry }).collect();
+            return Ok((again, Some(Staging { links, parts, chunks, without: Box::new(plan) })));
+        }
+        Ok((plan, None))
+    }
+
+    /// The target as the base of `ways`, if it is one.
+    fn find_own_base(&self, survey: &Survey, len: u64, ways: &Ways) -> Result<Option<Base>, ExtractError> {
+        // What has begun to change is nobody's base.
+        let Some(seed) = survey.own_seed().filter(|_| survey.rereads && survey.done.is_empty()) else {
+            return Ok(None);
+        };
+        if let Some(base) = survey.hashes().and_then(|hashes| Base::of(ways, survey.own, len, hashes)) {
+            return Ok(Some(base));
+        }
+        let base = self.find_base(&[SeedPart { seed, lists: None }], ways)?;
+        Ok(base.map(|base| Base { seed: survey.own, ..base }))
+    }
+
+    /// Puts aside what `staging` says of `old`, the target: then that is one more seed. If it fails, there is another plan.
+    pub(crate) fn put_aside(
+        &self,
+        staging: Staging,
+        old: &Seed,
+        late: &mut u64,
+    ) -> Result<Result<Seed, Plan>, ExtractError> {
+        let heads = staging.links.iter().map(|link| link.front().len()).sum();
+        let fetched = AtomicU64::new(heads);
+        match self.write_aside(&staging, old, &fetched) {
+            Ok(window) => Ok(Ok(Seed::window(STAGED.to_owned(), window))),
+            Err(_) if self.observer.is_cancelled() => Err(ExtractError::Cancelled),
+            Err(error) => {
+                let patch = staging.links.last().map_or("", |last| &last.object);
+                self.observer.notice(&Notice::Unpatched { patch, error: &*error });
+                *late += fetched.into_inner();
+                Ok(Err(*staging.without))
+            }
+        }
+    }
+
+    fn write_aside(&self, staging: &Staging, old: &Seed, fetched: &AtomicU64) -> Result<Window, Useless> {
+        let fetch = Fetch { source: self.source, longest: self.options.limits.longest, fetched };
+        let links = &staging.links;
+        let made = Made::new(links, &self.scratch())?;
+        for number in 0..links.len() {
+            let old = Old { seed: old, links: &links[..number], made: &made };
+            make(links, number, &old, &fetch, self.observer)?;
+        }
+        let image = Old { seed: old, links, made: &made };
+        let path = self.state.as_ref().zip(self.path()).and_then(|(state, path)| state.staged(&path));
+        let Some(path) = path else {
+            // Nobody would find it after a power cut.
+            let file = tempfile::tempfile_in(self.scratch())?;
+            self.copy(&image, &staging.parts, &file)?;
+            return Ok(Window::of(Arc::new(file), None)?);
+        };
+        // A seed may be what lies there from an earlier run.
+        let part = path.with_extension("staged-part");
+        let file = open_private(&part)?;
+        file.set_len(0)?;
+        let end = self.copy(&image, &staging.parts, &file)?;
+        file.write_all_at(&table(staging.chunks.iter().copied()), end)?;
+        file.sync_all()?;
+        fs::rename(&part, &path)?;
+        if let Some(directory) = path.parent() {
+            File::open(directory)?.sync_all()?;
+        }
+        Ok(Window::of(Arc::new(file), None)?)
+    }
+
+    /// Writes `parts` of `image` one behind the other, and returns where they end.
+    fn copy(&self, image: &dyn Image, parts: &[Range<u64>], file: &File) -> Result<u64, Useless> {
+        let (mut at, mut buffer) = (0, Vec::new());
+        for part in parts {
+            let mut start = part.start;
+            while start < part.end {
+                if self.observer.is_cancelled() {
+                    return Err("interrupted".into());
+                }
+                let len = STEP.min(part.end - start);
+                buffer.resize(usize::try_from(len).map_err(io::Error::other)?, 0);
+                image.read_at(start, &mut buffer)?;
+                file.write_all_at(&buffer, at)?;
+                (start, at) = (start + len, at + len);
+            }
+        }
+        Ok(at)
+    }
+}
+
+impl Staging {
+    /// Reads all that it takes from the store and throws it away.
+    pub(crate) fn pull(
+        &self,
+        source: &dyn Source,
+        longest: u64,
+        observer: &dyn Observer,
+    ) -> Result<(), ExtractError> {
+        super::way::pull(&self.links, source, longest, observer)
+    }
+}
+
+/// The chunks that are fetched in frames, each once, and where in the image they start.
+fn fetched(recipe: &Recipe, plan: &Plan) -> Vec<(Entry, u64)> {
+    let mut seen = HashSet::new();
+    let placed = recipe.entries_from(0).filter(|placed| {
+        let next = plan.runs.partition_point(|run| run.range().end <= placed.image.start);
+        let run = plan.runs.get(next).filter(|run| run.image <= placed.image.start);
+        run.is_some_and(|run| matches!(run.origin, Origin::Frame { .. }))
+            && seen.insert((placed.entry.short, placed.entry.len))
+    });
+    placed.map(|placed| (placed.entry, placed.image.start)).collect()
+}
+
+/// The parts of the image that are these chunks, neighbours joined.
+fn joined(chunks: &[(Entry, u64)]) -> Vec<Range<u64>> {
+    let mut parts: Vec<Range<u64>> = Vec::new();
+    for (entry, start) in chunks {
+        let end = start + u64::from(entry.len);
+        match parts.last_mut().filter(|last| last.end == *start) {
+            Some(last) => last.end = end,
+            None => parts.push(*start..end),
+        }
+    }
+    parts
+}

@@ -315,7 +315,10 @@ impl Job<'_> {
         if let Some(staging) = prepared.staging.take() {
             let old = prepared.seeds.last().expect("the target is the last seed");
             match self.put_aside(staging, old, &mut prepared.late)? {
-                Ok(staged) => prepared.seeds.push(staged),
+                Ok(staged) => {
+                    prepared.seeds.push(staged);
+                    prepared.is_staged = true;
+                }
                 Err(without) => prepared.plan = without,
             }
         }
@@ -384,6 +387,7 @@ impl Job<'_> {
             journal_seed,
             in_place,
             staging,
+            is_staged: false,
             late,
             memory,
             demand,
@@ -419,10 +423,12 @@ impl Job<'_> {
     }
 
     fn report(&self, prepared: &Prepared, written: u64, late: u64) -> Report {
+        // What was put aside is no seed that anybody gave.
+        let seeds = &prepared.seeds[..prepared.seeds.len() - usize::from(prepared.is_staged)];
         Report {
             id: prepared.recipe.head().id(),
             totals: prepared.plan.totals.clone(),
-            seeds: prepared.seeds.iter().map(|seed| seed.name.clone()).collect(),
+            seeds: seeds.iter().map(|seed| seed.name.clone()).collect(),
             written,
             late: late + prepared.late,
             index: prepared.recipe.fetched(),
@@ -490,6 +496,8 @@ struct Prepared {
     in_place: bool,
     /// What is put aside before anything is written.
     staging: Option<Staging>,
+    /// Whether that is the last of the seeds now.
+    is_staged: bool,
     /// Bytes of patches that were fetched in vain.
     late: u64,
     memory: u64,
@@ -521,6 +529,7 @@ impl Prepared {
             journal_seed,
             in_place,
             staging: None,
+            is_staged: false,
             late,
             memory,
             demand,

@@ -3,10 +3,12 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use chunk_extract::{
-    Destination, Existing, ExtractError, Job, Limits, Options, Report, Silent, State, Verify, Version,
-    index_lists,
+    Destination, Existing, ExtractError, Job, Limits, Options, Refusal, Report, Silent, State, TargetError,
+    Verify, Version, index_lists,
 };
 use chunk_fetch::{DirectorySource, FetchError, Source};
 use chunk_index::{Annotations, Index, LeafList};
@@ -94,7 +96,15 @@ impl Store {
 /// Makes the image of the store in `root` at `to`.
 pub(crate) fn extract(root: &Path, to: &To<'_>) -> Result<Made, ExtractError> {
     let source = Metered { inner: DirectorySource::new(root), bytes: AtomicU64::new(0) };
-    let report = job(root, to, &source).run()?;
+    // A process that is being started by another test holds, until its program runs, whatever was open here.
+    let outcome = (0..100).find_map(|_| match job(root, to, &source).run() {
+        Err(ExtractError::Target(TargetError::Refused(_, Refusal::InUse))) => {
+            thread::sleep(Duration::from_millis(20));
+            None
+        }
+        outcome => Some(outcome),
+    });
+    let report = outcome.expect("it is free at last")?;
     Ok(Made { report, downloaded: source.bytes.into_inner() })
 }
 

@@ -368,7 +368,8 @@ impl Job<'_> {
         let planning = demand::for_looking(known + plan.memory() as u64, 0);
         let looking = demand::for_looking(survey.memory + recipe.memory() as u64, self.options.threads);
         let most = demand::for_work(&plan, known, &self.options).max(planning).max(looking);
-        let staging_most = staging.as_ref().map(|staging| known + staging.most_memory(demand::CONNECTION));
+        let staging_most =
+            staging.as_ref().map(|staging| known + staging.most_memory(self.options.limits.longest));
         let most = most.max(staging_most.unwrap_or(0));
         let moves = plan.totals.seeds.get(usize::from(own)).is_some_and(|bytes| *bytes > 0);
         let in_place = own_seed.is_some() && moves;

@@ -7,7 +7,7 @@ use std::thread;
 
 use chunk_delta::{Image, Origin};
 
-use crate::job::{ExtractError, Job, Notice, Progress};
+use crate::job::{ExtractError, Job, Notice, Options, Progress};
 use crate::seed::Seed;
 use crate::target::{Share, Target};
 use crate::verified::Verified;
@@ -43,7 +43,7 @@ impl Job<'_> {
         flush_every: Option<u64>,
     ) -> Result<Applied, ExtractError> {
         let fetched = AtomicU64::new(way.front_len());
-        let fetch = Fetch { source: self.source, longest: self.options.limits.longest, fetched: &fetched };
+        let fetch = self.fetch(&fetched);
         let Some((last, before)) = way.links.split_last() else { return Ok(Applied::default()) };
         let applied = match self.make_between(way, seed, &fetch) {
             Ok(made) => {
@@ -60,6 +60,12 @@ impl Job<'_> {
         };
         let applied = applied?;
         Ok(Applied { fetched: fetched.into_inner(), ..applied })
+    }
+
+    /// How groups are fetched; what that costs is counted.
+    pub(super) fn fetch<'f>(&'f self, fetched: &'f AtomicU64) -> Fetch<'f> {
+        let Options { limits, connections, .. } = &self.options;
+        Fetch { source: self.source, longest: limits.longest, connections: *connections, fetched }
     }
 
     /// Decodes what the image needs of all patches but the last.

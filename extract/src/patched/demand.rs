@@ -5,6 +5,7 @@ use chunk_delta::{Group, Stream};
 
 use crate::demand;
 
+use super::groups::AHEAD;
 use super::link::Link;
 use super::made;
 use super::staging::Staging;
@@ -17,23 +18,24 @@ const BLOCKS: u64 = 2;
 
 impl Way {
     /// Most bytes of memory that going this way takes.
-    pub(crate) fn most_memory(&self, connection: u64) -> u64 {
-        let decoding = self.links.iter().map(|link| of_groups(link, connection)).max().unwrap_or(0);
+    pub(crate) fn most_memory(&self, longest: u64) -> u64 {
+        let decoding = self.links.iter().map(|link| of_groups(link, longest)).max().unwrap_or(0);
         demand::PROGRAM + self.memory() + decoding + BLOCKS * BLOCK as u64 + made::IN_MEMORY
     }
 }
 
 impl Staging {
     /// Most bytes of memory that putting it aside takes.
-    pub(crate) fn most_memory(&self, connection: u64) -> u64 {
+    pub(crate) fn most_memory(&self, longest: u64) -> u64 {
         let links: usize = self.links.iter().map(Link::memory).sum();
-        let decoding = self.links.iter().map(|link| of_groups(link, connection)).max().unwrap_or(0);
+        let decoding = self.links.iter().map(|link| of_groups(link, longest)).max().unwrap_or(0);
         demand::PROGRAM + links as u64 + decoding + made::IN_MEMORY + BLOCKS * BLOCK as u64
     }
 }
 
 /// Bytes of memory that decoding the needed groups of one patch takes.
-fn of_groups(link: &Link, connection: u64) -> u64 {
+fn of_groups(link: &Link, longest: u64) -> u64 {
+    let connection = demand::CONNECTION;
     let groups = || link.groups.iter().map(|number| &link.patch.groups()[*number]);
     let stored = |group: &Group| group.stored.end - group.stored.start;
     // A group is decoded for each stream, while the next one is fetched.
@@ -45,6 +47,6 @@ fn of_groups(link: &Link, connection: u64) -> u64 {
         });
         each.max().unwrap_or(0)
     });
-    let fetched = groups().map(stored).max().unwrap_or(0) + connection;
+    let fetched = groups().map(stored).max().unwrap_or(0) + AHEAD as u64 * (2 * longest + connection);
     decoded.iter().sum::<u64>() + fetched
 }

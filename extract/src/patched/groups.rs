@@ -1,4 +1,4 @@
-//! Groups fetched one after the other, and decoded.
+//! Groups fetched, handed over one after the other, and decoded.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,10 +8,14 @@ use chunk_delta::{Group, Image, Ranges};
 use chunk_fetch::Source;
 use chunk_patch::{Decoder, Limits};
 
+use super::ahead::read_ahead;
 use super::link::{Link, Useless};
 
 /// Bytes decoded at a time.
 const PIECE: usize = 128 << 10;
+
+/// Most requests under way or waiting to be decoded.
+pub(super) const AHEAD: usize = 4;
 
 /// A group as it lies in the patch, or why it is not there.
 pub(super) type Stored = Result<(Group, Vec<u8>), Useless>;
@@ -21,30 +25,60 @@ pub(super) struct Fetch<'a> {
     pub(super) source: &'a dyn Source,
     /// Longest request.
     pub(super) longest: u64,
+    /// Requests at a time.
+    pub(super) connections: usize,
     pub(super) fetched: &'a AtomicU64,
 }
 
 impl Fetch<'_> {
     /// Fetches the needed groups of `link`, each for its stream, until nobody wants more.
     pub(super) fn all(&self, link: &Link, inputs: &[SyncSender<Stored>]) {
-        for number in &link.groups {
-            let group = &link.patch.groups()[*number];
-            let stored = self.one(link, *number).map(|stored| (group.clone(), stored));
-            let failed = stored.is_err();
-            if inputs[group.stream as usize].send(stored).is_err() || failed {
-                return;
+        let send = |number: usize, stored: Result<Vec<u8>, Useless>| {
+            let group = link.patch.groups()[number].clone();
+            inputs[group.stream as usize].send(stored.map(|stored| (group, stored))).is_ok()
+        };
+        let requests: Vec<Range<u64>> = link.requests(self.longest).collect();
+        let mut groups = link.groups.iter().copied();
+        // The group that is being put together, and how many answers it lacks.
+        let mut next = || {
+            let number = groups.next()?;
+            Some((number, link.part_of(number).to_vec(), link.requests_of(number, self.longest).count()))
+        };
+        let mut current = next();
+        let mut deliver = |answer: Option<Vec<u8>>| {
+            if let (Some((_, stored, lacks)), Some(mut answer)) = (&mut current, answer) {
+                stored.append(&mut answer);
+                *lacks -= 1;
             }
+            // Short groups may have come with the head.
+            while let Some((number, stored, 0)) = &mut current {
+                if !send(*number, Ok(std::mem::take(stored))) {
+                    return None;
+                }
+                current = next();
+            }
+            Some(current.as_ref().map(|(number, ..)| *number))
+        };
+        if deliver(None).is_none() {
+            return;
         }
-    }
-
-    fn one(&self, link: &Link, group: usize) -> Result<Vec<u8>, Useless> {
-        let (mut stored, mut buffer) = (link.part_of(group).to_vec(), Vec::new());
-        for range in link.requests_of(group, self.longest) {
-            self.source.read(&link.object, range, &mut buffer)?;
-            self.fetched.fetch_add(buffer.len() as u64, Ordering::Relaxed);
-            stored.append(&mut buffer);
+        let mut failed = None;
+        read_ahead(self.source, &link.object, &requests, self.connections.min(AHEAD), &mut |answer| {
+            match answer {
+                Ok(answer) => {
+                    self.fetched.fetch_add(answer.len() as u64, Ordering::Relaxed);
+                    deliver(Some(answer)).is_some()
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            }
+        });
+        if let (Some(error), Some(Some(number))) = (failed, deliver(None)) {
+            // Who no longer listens has failed already.
+            let _ = send(number, Err(error.into()));
         }
-        Ok(stored)
     }
 }
 

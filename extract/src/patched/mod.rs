@@ -9,6 +9,7 @@
 //! fetched, and what comes out of them is kept until the image is made ([`made`]). A target that is the only seed is
 //! patched by way of a file beside it ([`staging`]).
 
+mod ahead;
 mod apply;
 mod aside;
 mod base;

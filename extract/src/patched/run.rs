@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use crate::demand;
 use crate::job::{ExtractError, Job, Report, Verify};
 use crate::plan::joined;
 use crate::run::{FLUSH, Opened};
@@ -84,7 +83,7 @@ impl Job<'_> {
             spent: self.source.spent(),
             memory: way.memory(),
             demand: self.demand_of(
-                way.most_memory(demand::CONNECTION),
+                way.most_memory(self.options.limits.longest),
                 survey,
                 index.head(),
                 way.totals(),

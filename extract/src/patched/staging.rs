@@ -27,7 +27,6 @@ use crate::target::open_private;
 use super::aside::{STAGED, table};
 use super::base::Base;
 use super::chain::note_groups;
-use super::groups::Fetch;
 use super::link::{Link, Useless};
 use super::made::{Made, Old};
 use super::streams::make;
@@ -135,7 +134,7 @@ impl Job<'_> {
     }
 
     fn write_aside(&self, staging: &Staging, old: &Seed, fetched: &AtomicU64) -> Result<Window, Useless> {
-        let fetch = Fetch { source: self.source, longest: self.options.limits.longest, fetched };
+        let fetch = self.fetch(fetched);
         let links = &staging.links;
         let made = Made::new(links, &self.scratch())?;
         for number in 0..links.len() {

@@ -13,10 +13,11 @@ use crate::plan::{Plan, Totals};
 use crate::survey::Survey;
 use crate::target::{Destination, growth};
 
-/// The program itself, its stacks, and what an allocator does not give back.
+/// The program itself, and its stacks.
 pub(crate) const PROGRAM: u64 = 12 << 20;
-/// A thread that works: its stack, and the allocator's own for it.
-const THREAD: u64 = 512 << 10;
+/// What an allocator keeps for each thread of what was freed: up to twice the largest piece, and one that does not
+/// fit.
+const KEPT_FREE: u64 = 2 << 20;
 /// A decoder of frames.
 const DECODER: u64 = 256 << 10;
 /// A connection to a server, with its buffers.
@@ -71,7 +72,8 @@ pub(crate) fn for_work(plan: &Plan, known: u64, options: &Options) -> u64 {
     let (longest, all) = (plain.clone().max().unwrap_or(0), plain.sum::<u64>());
     // Each thread uses one frame that may not be kept any more, and decodes another.
     let decoded = (PLAIN_KEPT as u64 + (2 * threads + 1) * longest).min(all);
-    PROGRAM + known + blocks + held + asked_for + decoded + threads * (DECODER + THREAD) + plan.totals.saved
+    let by_threads = threads * DECODER + (threads + at_a_time) * KEPT_FREE;
+    PROGRAM + known + blocks + held + asked_for + decoded + by_threads + plan.totals.saved
 }
 
 impl Job<'_> {

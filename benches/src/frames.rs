@@ -27,7 +27,8 @@ fn main() -> Outcome<()> {
     println!("zstd {}: {} frames of {stored} bytes in {}", version_string(), frames.len(), file.len());
     for level in levels {
         let same = frames.par_iter().filter(|frame| is_repeated(frame, level));
-        let (count, bytes) = same.map(|frame| (1, frame.len())).reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let (count, bytes) =
+            same.map(|frame| (1, frame.len())).reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         println!("level {level}: {count} frames of {bytes} bytes come out the same");
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! and are needed soon. It stays in memory until its last use, unless so much else is used in between that it
 //! is better asked for again: what waits in memory is bounded, and the count of requests is known beforehand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use chunk_chunker::image::Blocks;
@@ -120,36 +120,39 @@ impl Fetches {
         self.uses[start..].iter().take_while(move |(at, _)| *at == position).map(|(_, load)| *load)
     }
 
-    /// Decides for each use of a frame whether the last load of it is still there.
+    /// Decides for each use of a frame whether the last load of it is still there: of what is in memory, `room` bytes may
+    /// wait, and those that are needed latest make room for others.
     fn schedule(&mut self, blocks: Blocks, missing: &[u64], order: &[u32], drawn: &Drawn, room: u64) {
-        // Bytes used so far, and for each frame its last load and how much had been used by then.
-        let mut used = 0;
-        let mut last: HashMap<u32, (u32, u64)> = HashMap::new();
-        for (position, place) in (0..).zip(order) {
-            let block = blocks.range(missing[*place as usize]);
-            let first = drawn.runs.partition_point(|run| run.range().end <= block.start);
-            let runs = drawn.runs[first..].iter().take_while(|run| run.image < block.end);
-            let mut frames: Vec<u32> = runs
-                .filter_map(|run| match run.origin {
-                    Origin::Frame { frame, .. } => Some(frame),
-                    _ => None,
-                })
-                .collect();
-            frames.sort_unstable();
-            frames.dedup();
-            for frame in frames {
-                let stored = u64::from(drawn.frames[frame as usize].1.stored_len);
-                let load = match last.get(&frame) {
-                    Some((load, then)) if used - then <= room => *load,
-                    _ => {
-                        self.loads.push(Load { frame, uses: 0, first: position });
-                        u32::try_from(self.loads.len() - 1).expect("loads are counted in memory")
-                    }
-                };
-                used += stored;
-                last.insert(frame, (load, used));
-                self.loads[load as usize].uses += 1;
-                self.uses.push((position, load));
+        let needs = needs(blocks, missing, order, drawn);
+        let stored = |frame: u32| u64::from(drawn.frames[frame as usize].1.stored_len);
+        // Loads that wait for their frame's next use, and the same by when that is.
+        let mut waiting: HashMap<u32, u32> = HashMap::new();
+        let mut by_use: BTreeSet<(u32, u32)> = BTreeSet::new();
+        let mut held = 0;
+        for Need { position, frame, next } in needs {
+            by_use.remove(&(position, frame));
+            let load = waiting.remove(&frame).unwrap_or_else(|| {
+                self.loads.push(Load { frame, uses: 0, first: position });
+                held += stored(frame);
+                u32::try_from(self.loads.len() - 1).expect("loads are counted in memory")
+            });
+            self.loads[load as usize].uses += 1;
+            self.uses.push((position, load));
+            match next {
+                Some(next) => {
+                    waiting.insert(frame, load);
+                    by_use.insert((next, frame));
+                }
+                None => held -= stored(frame),
+            }
+            // What this position itself still needs stays in any case.
+            while held > room
+                && let Some((next, latest)) = by_use.last().copied()
+                && next > position
+            {
+                by_use.remove(&(next, latest));
+                waiting.remove(&latest);
+                held -= stored(latest);
             }
         }
     }
@@ -199,4 +202,36 @@ impl Fetches {
             start += more;
         }
     }
+}
+
+/// A use of a frame.
+struct Need {
+    position: u32,
+    frame: u32,
+    /// The position that uses it next.
+    next: Option<u32>,
+}
+
+/// Which position uses which frames, in order.
+fn needs(blocks: Blocks, missing: &[u64], order: &[u32], drawn: &Drawn) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for (position, place) in (0..).zip(order) {
+        let block = blocks.range(missing[*place as usize]);
+        let first = drawn.runs.partition_point(|run| run.range().end <= block.start);
+        let runs = drawn.runs[first..].iter().take_while(|run| run.image < block.end);
+        let mut frames: Vec<u32> = runs
+            .filter_map(|run| match run.origin {
+                Origin::Frame { frame, .. } => Some(frame),
+                _ => None,
+            })
+            .collect();
+        frames.sort_unstable();
+        frames.dedup();
+        needs.extend(frames.into_iter().map(|frame| Need { position, frame, next: None }));
+    }
+    let mut next = HashMap::new();
+    for need in needs.iter_mut().rev() {
+        need.next = next.insert(need.frame, need.position);
+    }
+    needs
 }

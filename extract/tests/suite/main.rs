@@ -19,6 +19,7 @@ mod patched;
 mod permutations;
 mod refusals;
 mod rivals;
+mod scattered;
 mod seeds;
 mod staged;
 mod state;

@@ -191,3 +191,32 @@ fn more_than_is_allowed_is_not_fetched_by_patches_either() {
     assert!(matches!(failed, Err(chunk_extract::ExtractError::TooMuch { allowed: 100, .. })), "{failed:?}");
     assert!(!pair.target().exists());
 }
+
+#[test]
+fn a_base_that_changes_after_the_plan_never_makes_a_wrong_image() {
+    let mut numbers = crate::images::Numbers::new();
+    println!("{}", numbers.how_to_repeat());
+    for _ in 0..20 {
+        let pair = Pair::new();
+        let mut other = pair.old.clone();
+        let (at, len) = (numbers.below(other.len()), 1 + numbers.below(2 * M));
+        let end = other.len().min(at + len);
+        other[at..end].fill(0x5a);
+        let is_cut = numbers.one_in(3);
+        let watching = crate::watching::Watching::at_the_plan(|| {
+            if is_cut {
+                std::fs::File::options()
+                    .write(true)
+                    .open(pair.old_path())
+                    .expect("a file")
+                    .set_len(at as u64)
+                    .expect("cut");
+            } else {
+                std::fs::write(pair.old_path(), &other).expect("written");
+            }
+        });
+        let source = pair.store.source();
+        run(&source, Job { observer: &watching, ..pair.job(&source) });
+        assert_is(&pair.target(), &pair.new);
+    }
+}

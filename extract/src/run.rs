@@ -1,25 +1,20 @@
 //! From a job to an image: the parts of this crate in their order.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use chunk_index::Entry;
-
-use crate::alias::{Relation, relation};
 use crate::content::Content;
-use crate::demand::{self, Demand};
-use crate::job::{ExtractError, Job, Notice, Phases, Progress, Report, SeedPart, Verify, Version};
+use crate::demand;
+use crate::job::{ExtractError, Job, Notice, Progress, Report, Verify, Version};
 use crate::journal::Journal;
-use crate::patched::{ByPatch, Staging, Way};
-use crate::places::Places;
-use crate::plan::{Held, Plan, Totals};
+use crate::opened::Opened;
+use crate::patched::{ByPatch, Way};
+use crate::prepared::Prepared;
 use crate::recipe::{Front, Recipe};
 use crate::saved::Saved;
-use crate::seed::{Seed, Window};
-use crate::survey::{Known, Looked, OpenIndex, Survey, blocks_of};
-use crate::target::{
-    Destination, Device, Existing, Pipe, Refusal, Replacement, Target, TargetError, is_device, mark, part_of,
-};
+use crate::seed::Window;
+use crate::survey::{Looked, OpenIndex, Survey};
+use crate::target::{Destination, Refusal, Target, TargetError};
 use crate::verified::Check;
 use crate::work::{self, Work};
 
@@ -149,34 +144,6 @@ impl Job<'_> {
         Ok(Foreseen::ByFrames(Box::new(self.prepare(looked)?)))
     }
 
-    /// What the target holds, and whether what is written to it could be read again. Touches nothing.
-    fn look_at_target(&mut self) -> Result<(Option<Window>, bool), ExtractError> {
-        match &self.destination {
-            Destination::Stream(_) => Ok((None, false)),
-            Destination::Path { path, existing } => {
-                let (path, existing) = (path.clone(), *existing);
-                expect_target(&path)?;
-                let part = part_of(&path);
-                let held = match existing {
-                    Existing::Replace if !is_device(&path) => &part,
-                    _ if path.exists() => &path,
-                    _ => &part,
-                };
-                let window = Window::open(held, None).ok().filter(|window| window.size() > 0);
-                if let Some(window) = window.as_ref().filter(|_| *held == part)
-                    && !mark::is_ours(window.file())
-                        .map_err(|error| TargetError::Open(part.clone(), error))?
-                {
-                    return Err(TargetError::Refused(path, Refusal::Foreign(part)).into());
-                }
-                if path.exists() && (is_device(&path) || existing == Existing::Update) {
-                    self.expect_no_overlap(&path)?;
-                }
-                Ok((window, true))
-            }
-        }
-    }
-
     /// Reads all that making the image would take from the store, and throws it away: a source that keeps what it
     /// reads has it then.
     pub fn pull(mut self) -> Result<Report, ExtractError> {
@@ -228,174 +195,6 @@ impl Job<'_> {
         Ok(index)
     }
 
-    fn open_target(&mut self, image_len: u64) -> Result<Opened, ExtractError> {
-        let (path, existing) = match &mut self.destination {
-            Destination::Stream(out) => {
-                let out = std::mem::replace(out, Box::new(std::io::sink()));
-                return Ok(Opened::Pipe(Pipe::new(out)));
-            }
-            Destination::Path { path, existing } => (path.clone(), *existing),
-        };
-        let refused = |refusal| Err(TargetError::Refused(path.clone(), refusal).into());
-        let Ok(metadata) = path.metadata() else {
-            if path.symlink_metadata().is_ok() {
-                return refused(Refusal::Kind);
-            }
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let parent = parent.unwrap_or(Path::new("."));
-            if path.starts_with("/dev") || parent.canonicalize().is_ok_and(|real| real.starts_with("/dev")) {
-                return refused(Refusal::Device);
-            }
-            if !parent.is_dir() {
-                return refused(Refusal::Parent);
-            }
-            return Ok(Opened::File(Replacement::beside(&path, image_len)?));
-        };
-        if is_device(&path) {
-            self.expect_no_overlap(&path)?;
-            return Ok(Opened::Device(Device::open(&path, image_len, self.options.zero_tail)?));
-        }
-        if !metadata.is_file() {
-            return refused(Refusal::Kind);
-        }
-        match existing {
-            Existing::Keep if metadata.len() != image_len => refused(Refusal::Exists),
-            Existing::Keep => Ok(Opened::Right(path)),
-            Existing::Replace => {
-                self.add_replaced();
-                Ok(Opened::File(Replacement::beside(&path, image_len)?))
-            }
-            Existing::Update => {
-                self.expect_no_overlap(&path)?;
-                Ok(Opened::File(Replacement::within(&path, image_len)?))
-            }
-        }
-    }
-
-    /// A file that is replaced is a seed for what replaces it.
-    fn add_replaced(&mut self) {
-        let Destination::Path { path, existing: Existing::Replace } = &self.destination else { return };
-        if self.options.ignore_target {
-            return;
-        }
-        let Ok(window) = Window::open(path, None) else { return };
-        if window.is_regular() {
-            let remembered = self.state.as_ref().and_then(|state| state.lists(path));
-            let lists = self.own_lists.take().or(remembered);
-            let seed = Seed::window(path.display().to_string(), window);
-            self.seeds.insert(0, SeedPart { seed, lists });
-        }
-    }
-
-    /// Leaves out seeds that are the target itself, and refuses those that overlap it otherwise.
-    fn expect_no_overlap(&mut self, path: &Path) -> Result<(), ExtractError> {
-        let opens = |error| TargetError::Open(path.to_owned(), error);
-        let target = Window::open(path, None).map_err(opens)?.identity();
-        let mut overlapping = None;
-        self.seeds.retain(|part| {
-            match part.seed.identity().map_or(Relation::Apart, |seed| relation(seed, target)) {
-                Relation::Apart => true,
-                Relation::Same => false,
-                Relation::Overlapping => {
-                    overlapping = Some(part.seed.name.clone());
-                    true
-                }
-            }
-        });
-        match overlapping {
-            Some(seed) => Err(TargetError::Refused(path.to_owned(), Refusal::Alias(seed)).into()),
-            None => Ok(()),
-        }
-    }
-
-    /// Plans for a target, puts aside what has to be, and makes sure that there is room.
-    fn prepare_for(&self, looked: Looked, opened: &Opened) -> Result<Prepared, ExtractError> {
-        let mut prepared = self.prepare(looked)?;
-        // Until that is done, not even the length of the target changes: it is what patches start from.
-        if let Some(staging) = prepared.staging.take() {
-            let old = prepared.seeds.last().expect("the target is the last seed");
-            match self.put_aside(staging, old, &mut prepared.late)? {
-                Ok(staged) => {
-                    prepared.seeds.push(staged);
-                    prepared.is_staged = true;
-                }
-                Err(without) => prepared.plan = without,
-            }
-        }
-        let totals = &prepared.plan.totals;
-        opened.make_room(totals.write - totals.zero)?;
-        Ok(prepared)
-    }
-
-    /// Finds out what the seeds hold, and plans.
-    fn prepare(&self, looked: Looked) -> Result<Prepared, ExtractError> {
-        match looked {
-            Looked::Right(survey, index) => Ok(Prepared::nothing_to_do(survey, index, self.options.threads)),
-            Looked::Wrong(survey, index) => self.conclude(self.survey(survey, index)?),
-        }
-    }
-
-    fn conclude(&self, known: Known) -> Result<Prepared, ExtractError> {
-        let started = Instant::now();
-        let Known { mut survey, mut recipe, object, mut places } = known;
-        let said = recipe.said()?;
-        let kept = survey.kept(&said);
-        let own = survey.own;
-        recipe.fetch_maps(self.source, &object, |leaf, list| {
-            let is_missing = blocks_of(&leaf.image()).any(|number| !kept[number]);
-            let is_elsewhere = |entry: &Entry| {
-                entry.short.is_zero() || places.find(entry).is_some_and(|place| place.seed != own)
-            };
-            is_missing && !list.entries().iter().all(is_elsewhere)
-        })?;
-        let check = Check::new(recipe.blocks(), said);
-        let own_seed = survey.own_seed();
-        let rereads = survey.rereads;
-        let plan = |places: &Places| {
-            let held = Held { places, own: own_seed.is_some().then_some(own), kept: &kept, rereads };
-            Plan::new(&recipe, &check, &held, &self.options.limits)
-        };
-        let by_frames = plan(&places);
-        let (plan, staging) = self.plan_staging(&mut survey, &recipe, &mut places, by_frames, &plan)?;
-        let needed = plan.totals.download + recipe.fetched().bytes + survey.late;
-        if let Some(allowed) = self.options.max_download.filter(|allowed| needed > *allowed) {
-            return Err(ExtractError::TooMuch { needed, allowed });
-        }
-        self.observer.notice(&Notice::Planned(&plan.totals));
-        let memory = (recipe.memory() + places.memory() + plan.memory()) as u64;
-        let known = memory + check.memory() as u64;
-        // A plan may be made twice.
-        let planning = demand::for_looking(known + plan.memory() as u64, 0);
-        let looking = demand::for_looking(survey.memory + recipe.memory() as u64, self.options.threads);
-        let most = demand::for_work(&plan, known, &self.options).max(planning).max(looking);
-        let staging_most =
-            staging.as_ref().map(|staging| known + staging.most_memory(self.options.limits.longest));
-        let most = most.max(staging_most.unwrap_or(0));
-        let moves = plan.totals.seeds.get(usize::from(own)).is_some_and(|bytes| *bytes > 0);
-        let in_place = own_seed.is_some() && moves;
-        let demand = self.demand_of(most, &survey, recipe.head(), &plan.totals, in_place);
-        let parts = std::mem::take(&mut survey.parts);
-        let seeds = parts.into_iter().map(|part| part.seed).chain(own_seed).collect();
-        survey.phases.plan = started.elapsed();
-        let Survey { journal, journal_seed, late, phases, .. } = survey;
-        Ok(Prepared {
-            recipe,
-            check,
-            plan,
-            seeds,
-            object,
-            journal,
-            journal_seed,
-            in_place,
-            staging,
-            is_staged: false,
-            late,
-            memory,
-            demand,
-            phases,
-        })
-    }
-
     /// Makes sure of what was written.
     pub(crate) fn settle(&self, target: &mut dyn Target, check: &Check) -> Result<(), ExtractError> {
         if self.options.verify == Verify::Off {
@@ -442,112 +241,8 @@ impl Job<'_> {
     }
 }
 
-/// An open target.
-pub(crate) enum Opened {
-    File(Replacement),
-    Device(Device),
-    Pipe(Pipe),
-    /// A file that must not be written, and need not if it is right.
-    Right(PathBuf),
-}
-
-impl Opened {
-    pub(crate) fn target(&mut self) -> &mut dyn Target {
-        match self {
-            Self::File(file) => file,
-            Self::Device(device) => device,
-            Self::Pipe(pipe) => pipe,
-            Self::Right(_) => unreachable!("nothing is written to it"),
-        }
-    }
-
-    /// Makes a file as long as the image, unless there is no room for `needed` more bytes.
-    pub(crate) fn make_room(&self, needed: u64) -> Result<(), TargetError> {
-        match self {
-            Self::File(file) => file.make_room(needed),
-            _ => Ok(()),
-        }
-    }
-
-    /// Removes what was made for nothing.
-    pub(crate) fn discard(&self) {
-        if let Self::File(file) = self {
-            file.discard();
-        }
-    }
-}
-
 /// A way to the image that nobody has gone yet.
 enum Foreseen {
     ByPatch(Box<Way>, Box<Survey>, OpenIndex),
     ByFrames(Box<Prepared>),
-}
-
-/// Everything that is known before the first byte is written.
-struct Prepared {
-    recipe: Recipe,
-    check: Check,
-    plan: Plan,
-    seeds: Vec<Seed>,
-    object: String,
-    journal: Option<PathBuf>,
-    /// The number of the seed that an earlier run's journal is.
-    journal_seed: Option<u16>,
-    /// Whether old bytes of the target are moved.
-    in_place: bool,
-    /// What is put aside before anything is written.
-    staging: Option<Staging>,
-    /// Whether that is the last of the seeds now.
-    is_staged: bool,
-    /// Bytes of patches that were fetched in vain.
-    late: u64,
-    memory: u64,
-    demand: Demand,
-    phases: Phases,
-}
-
-impl Prepared {
-    fn nothing_to_do(survey: Survey, index: OpenIndex, threads: usize) -> Self {
-        let recipe = match index {
-            OpenIndex::Whole(recipe) => *recipe,
-            OpenIndex::Front(front, _) => Recipe::without_chunks(*front),
-        };
-        let (blocks, image) = (recipe.blocks(), recipe.record().image_len());
-        let plan = Plan { totals: Totals { image, kept: image, ..Totals::default() }, ..Plan::default() };
-        let check = Check::new(blocks, Vec::new());
-        let known = recipe.memory() as u64 + survey.memory;
-        let demand = Demand { memory: demand::for_looking(known, threads), ..Demand::default() };
-        let seeds = survey.parts.into_iter().map(|part| part.seed).collect();
-        let (object, journal, phases) = (String::new(), survey.journal, survey.phases);
-        let (journal_seed, in_place, late, memory) = (None, false, 0, 0);
-        Self {
-            recipe,
-            check,
-            plan,
-            seeds,
-            object,
-            journal,
-            journal_seed,
-            in_place,
-            staging: None,
-            is_staged: false,
-            late,
-            memory,
-            demand,
-            phases,
-        }
-    }
-}
-
-/// Refuses what can be no target, existing or to be made.
-fn expect_target(path: &Path) -> Result<(), ExtractError> {
-    let refused = |refusal| Err(TargetError::Refused(path.to_owned(), refusal).into());
-    match path.metadata() {
-        Ok(metadata) if metadata.is_file() || is_device(path) => Ok(()),
-        Ok(_) => refused(Refusal::Kind),
-        Err(_) => {
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            if parent.unwrap_or(Path::new(".")).is_dir() { Ok(()) } else { refused(Refusal::Parent) }
-        }
-    }
 }

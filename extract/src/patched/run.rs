@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use crate::job::{ExtractError, Job, Report, Verify};
+use crate::opened::Opened;
 use crate::plan::joined;
-use crate::run::{FLUSH, Opened};
+use crate::run::FLUSH;
 use crate::survey::{OpenIndex, Survey};
 
 use super::way::Way;

@@ -76,7 +76,7 @@ impl Brought {
             on_sent(Instant::now());
             let head = follow(client, question, url.clone(), permit).await?;
             self.head_at = Some(Instant::now());
-            let Head { response, sender, host, permit } = head;
+            let Head { response, sender, host, permit, sent_at } = head;
             let (parts, incoming) = response.into_parts();
             let mut body = Body::new(client, incoming);
             let result = async {
@@ -114,6 +114,7 @@ impl Brought {
                 Ok(planned)
             };
             let result = result.await;
+            let took = sent_at.elapsed();
             if matches!(result, Ok(Use::Wait)) {
                 drop((body, sender, permit));
                 slot = Some(client.spool.slot(question.object).await);
@@ -126,7 +127,10 @@ impl Brought {
                 host.give_back(sender);
             }
             match &result {
-                Ok(_) => permit.completed(u64::try_from(self.bytes.len()).expect("a buffer's length fits")),
+                Ok(_) => {
+                    let received = u64::try_from(self.bytes.len()).expect("a buffer's length fits");
+                    permit.completed(received, took);
+                }
                 Err(FetchErrorKind::Network(_)) => permit.pushed_back(),
                 Err(_) => {}
             }

@@ -1,6 +1,7 @@
 //! From a mirror to whoever has the object: connections that were closed meanwhile, and redirects.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::body::{Body, Incoming};
 use hyper::http::header::LOCATION;
@@ -26,6 +27,15 @@ pub(crate) struct Head {
     pub(crate) sender: Sender,
     pub(crate) host: Arc<Host>,
     pub(crate) permit: Permit,
+    /// When the question was sent, over a connection that was open.
+    pub(crate) sent_at: Instant,
+}
+
+/// An answer, and the connection that it came over.
+struct Reply {
+    response: Response<Incoming>,
+    sender: Sender,
+    sent_at: Instant,
 }
 
 /// Sends `question`, first to `url` with `permit`, and returns the first answer that is no redirect.
@@ -39,8 +49,9 @@ pub(crate) async fn follow(
     let refused = |why| FetchErrorKind::Wrong(WrongAnswer::Redirect(why));
     for _ in 0..=MOST_REDIRECTS {
         let host = client.host(&url.origin);
-        let (response, sender) = match send(client, question, &url, &host, reach(&home, &url.origin)?).await {
-            Ok(answer) => answer,
+        let reply = send(client, question, &url, &host, reach(&home, &url.origin)?).await;
+        let Reply { response, sender, sent_at } = match reply {
+            Ok(reply) => reply,
             Err(kind) => {
                 if matches!(kind, FetchErrorKind::Network(_)) {
                     permit.pushed_back();
@@ -49,7 +60,7 @@ pub(crate) async fn follow(
             }
         };
         if !is_redirect(response.status()) {
-            return Ok(Head { response, sender, host, permit });
+            return Ok(Head { response, sender, host, permit, sent_at });
         }
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let next = location.ok_or(RedirectRefused::Unreadable).and_then(|location| url.follow(location));
@@ -85,7 +96,7 @@ async fn send(
     url: &Url,
     host: &Host,
     reach: Reach,
-) -> Result<(Response<Incoming>, Sender), FetchErrorKind> {
+) -> Result<Reply, FetchErrorKind> {
     let mirror = &client.mirrors[question.mirror];
     let relay = client.connector.relay(&url.origin);
     let mut closed = 0;
@@ -94,8 +105,9 @@ async fn send(
         let request = request::build(question, mirror, url, relay, &sender);
         client.tally.request();
         let stall = client.config.stall;
+        let sent_at = Instant::now();
         let failure = match timeout(stall, sender.send(request)).await {
-            Ok(Ok(response)) => return Ok((response, sender)),
+            Ok(Ok(response)) => return Ok(Reply { response, sender, sent_at }),
             Ok(Err(error)) => broken(error),
             Err(_) => FetchErrorKind::Network(Trouble::Stalled(stall)),
         };

@@ -3,6 +3,9 @@
 //! Nobody knows what a path bears, so it is found out: twice as many requests are tried as long as more bytes come
 //! in the same time, then one more now and then; what does not help is taken back. After the host or the path has
 //! pushed back, half as many are left.
+//!
+//! What comes in a time is reckoned from how long each request took once its connection was there: a clock over all
+//! of them would count the handshakes of new connections, several round trips each, as the slowness of the path.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +20,7 @@ pub(crate) struct Window {
     limit: usize,
     most: usize,
     round: Round,
-    /// Bytes a second in the round before, if it was full.
+    /// Bytes a second that so many requests bring at once, by the round before, if it was full.
     before: Option<u64>,
     /// How many requests this round has more than the one before.
     tried: usize,
@@ -34,13 +37,15 @@ struct Round {
     since: Instant,
     requests: usize,
     bytes: u64,
+    /// What the requests took, one after the other.
+    took: Duration,
     /// Whether each request found the window full: only then does its size matter.
     is_full: bool,
 }
 
 impl Round {
     fn new(since: Instant) -> Self {
-        Self { since, requests: 0, bytes: 0, is_full: true }
+        Self { since, requests: 0, bytes: 0, took: Duration::ZERO, is_full: true }
     }
 }
 
@@ -63,24 +68,30 @@ impl Window {
         self.limit
     }
 
-    /// A request has brought `bytes`; `is_full` says whether there were as many requests as may be.
-    pub(crate) fn completed(&mut self, bytes: u64, is_full: bool, now: Instant) {
+    /// A request has brought `bytes` and `took` so long over a connection that was open; `is_full` says whether there
+    /// were as many requests as may be.
+    pub(crate) fn completed(&mut self, bytes: u64, took: Duration, is_full: bool, now: Instant) {
+        // One that ran for the most part before the round tells how that was.
+        if took > 2 * now.saturating_duration_since(self.round.since) {
+            return;
+        }
         self.round.requests += 1;
         self.round.bytes = self.round.bytes.saturating_add(bytes);
+        self.round.took += took;
         self.round.is_full &= is_full;
         if self.round.requests >= self.limit {
             let round = std::mem::replace(&mut self.round, Round::new(now));
-            self.end_round(&round, now);
+            self.end_round(&round);
         }
     }
 
-    fn end_round(&mut self, round: &Round, now: Instant) {
+    fn end_round(&mut self, round: &Round) {
         if !round.is_full {
             self.before = None;
             return;
         }
-        let micros = u64::try_from(now.duration_since(round.since).as_micros()).unwrap_or(u64::MAX).max(1);
-        let rate = round.bytes.saturating_mul(1_000_000) / micros;
+        let micros = u64::try_from(round.took.as_micros()).unwrap_or(u64::MAX).max(1);
+        let rate = (round.bytes.saturating_mul(1_000_000) / micros).saturating_mul(wide(self.limit));
         let tried = std::mem::take(&mut self.tried);
         let before = self.before.replace(rate);
         // Half of what so many more requests could bring at best is enough to keep them.
@@ -130,9 +141,10 @@ mod tests {
             let at_once = window.limit();
             // All end together, after a time that grows once there are more than are useful.
             let micros = 50_000 * at_once.max(useful) / useful;
-            *now += Duration::from_micros(u64::try_from(micros).expect("short"));
+            let took = Duration::from_micros(u64::try_from(micros).expect("short"));
+            *now += took;
             for _ in 0..at_once {
-                window.completed(BYTES, true, *now);
+                window.completed(BYTES, took, true, *now);
             }
         }
     }
@@ -146,6 +158,50 @@ mod tests {
         let mut window = Window::new(4, 16, now);
         run(&mut window, 3, 100, &mut now);
         assert_eq!(window.limit(), 16);
+    }
+
+    /// How many round trips `requests` take over a way that only they bound: the first over a connection takes three,
+    /// two of them for the handshakes of TCP and TLS.
+    fn round_trips(window: &mut Window, requests: usize, start: Instant) -> u128 {
+        const ROUND_TRIP: Duration = Duration::from_millis(200);
+        let (mut now, mut done, mut idle) = (start, 0, 0_usize);
+        let mut on_the_way: Vec<Instant> = Vec::new();
+        while done < requests {
+            let left = requests - done - on_the_way.len();
+            for _ in 0..left.min(window.limit().saturating_sub(on_the_way.len())) {
+                let takes = if idle > 0 { ROUND_TRIP } else { 3 * ROUND_TRIP };
+                idle = idle.saturating_sub(1);
+                on_the_way.push(now + takes);
+            }
+            on_the_way.sort_unstable_by_key(|end| std::cmp::Reverse(*end));
+            let is_full = on_the_way.len() >= window.limit();
+            now = on_the_way.pop().expect("more than were done");
+            (done, idle) = (done + 1, idle + 1);
+            window.completed(1 << 14, ROUND_TRIP, is_full, now);
+        }
+        (now - start).as_millis().div_ceil(ROUND_TRIP.as_millis())
+    }
+
+    #[test]
+    fn handshakes_of_new_connections_do_not_look_like_a_slow_path() {
+        let now = Instant::now();
+        let mut window = Window::new(8, 64, now);
+        let took = round_trips(&mut window, 400, now);
+        assert!(took <= 14, "{took} round trips");
+        assert_eq!(window.limit(), 64);
+    }
+
+    #[test]
+    fn what_ran_before_the_window_grew_does_not_tell_what_that_brings() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut window = Window::new(4, 8, start);
+        (0..4).for_each(|_| window.completed(BYTES, second, true, start + second));
+        assert_eq!(window.limit(), 8);
+        // Four that were on the way already end as fast as they would have; all others take half as long again.
+        (0..4).for_each(|_| window.completed(BYTES, second, true, start + second * 5 / 4));
+        (0..8).for_each(|_| window.completed(BYTES, second * 3 / 2, true, start + second * 5 / 2));
+        assert_eq!(window.limit(), 4);
     }
 
     #[test]
@@ -163,8 +219,9 @@ mod tests {
         let mut now = Instant::now();
         let mut window = Window::new(4, 16, now);
         for _ in 0..100 {
-            now += Duration::from_millis(10);
-            window.completed(BYTES, false, now);
+            let took = Duration::from_millis(10);
+            now += took;
+            window.completed(BYTES, took, false, now);
         }
         assert_eq!(window.limit(), 4);
     }

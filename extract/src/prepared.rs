@@ -116,9 +116,11 @@ impl Job<'_> {
         let check = Check::new(recipe.blocks(), said);
         let own_seed = survey.own_seed();
         let rereads = survey.rereads;
+        // Once, so that plans can be compared.
+        let speed = self.source.speed();
         let plan = |places: &Places| {
             let held = Held { places, own: own_seed.is_some().then_some(own), kept: &kept, rereads };
-            Plan::new(&recipe, &check, &held, &self.options.limits)
+            Plan::new(&recipe, &check, &held, &self.options.limits, speed)
         };
         let by_frames = plan(&places);
         let (plan, staging) = self.plan_staging(&mut survey, &recipe, &mut places, by_frames, &plan)?;

@@ -11,6 +11,7 @@ mod error;
 #[cfg(feature = "http")]
 pub mod http;
 mod join;
+mod speed;
 
 pub use cache::CachedSource;
 pub use directory::DirectorySource;
@@ -18,6 +19,7 @@ pub use error::{FetchError, FetchErrorKind, RedirectRefused, Trouble, WrongAnswe
 #[cfg(feature = "http")]
 pub use http::HttpSource;
 pub use join::{Request, join};
+pub use speed::Speed;
 
 use std::ops::Range;
 
@@ -53,6 +55,11 @@ pub trait Source: Send + Sync {
     fn spent(&self) -> Spent {
         Spent::default()
     }
+
+    /// What the way to the store has been like so far, if there is one and enough has come over it to tell.
+    fn speed(&self) -> Option<Speed> {
+        None
+    }
 }
 
 impl<S: Source + ?Sized> Source for &S {
@@ -76,6 +83,10 @@ impl<S: Source + ?Sized> Source for &S {
 
     fn spent(&self) -> Spent {
         (**self).spent()
+    }
+
+    fn speed(&self) -> Option<Speed> {
+        (**self).speed()
     }
 }
 

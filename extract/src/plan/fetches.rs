@@ -58,10 +58,10 @@ impl Fetches {
         order: &[u32],
         drawn: &Drawn,
         limits: &Limits,
+        mut gap: u64,
     ) -> Self {
         let mut fetches = Self::default();
         fetches.schedule(blocks, missing, order, drawn, limits.frames);
-        let mut gap = limits.gap;
         loop {
             fetches.join(drawn, limits, gap);
             let (download, gaps, _) = fetches.cost();
@@ -234,4 +234,60 @@ fn needs(blocks: Blocks, missing: &[u64], order: &[u32], drawn: &Drawn) -> Vec<N
         need.next = next.insert(need.frame, need.position);
     }
     needs
+}
+
+#[cfg(test)]
+mod tests {
+    use chunk_chunker::image::BLOCK;
+    use chunk_testing::Numbers;
+
+    use super::*;
+    use crate::plan::Totals;
+    use crate::plan::runs::Run;
+
+    /// A frame of some length for each block, with gaps of any length between them.
+    fn drawn(numbers: &mut Numbers, blocks: u64) -> Drawn {
+        let mut end = 0;
+        let mut frame = || {
+            let longest = 1 << (8 + numbers.below(12));
+            let offset = end + u32::try_from(numbers.below(longest)).expect("short");
+            let stored_len = 1000 + u32::try_from(numbers.below(30_000)).expect("short");
+            end = offset + stored_len;
+            (0, FrameRef { offset, stored_len, plain_len: 1 << 16, raw: false })
+        };
+        let frames = (0..blocks).map(|_| frame()).collect();
+        let run = |frame| Run {
+            image: u64::from(frame) * BLOCK as u64,
+            len: BLOCK as u64,
+            period: 0,
+            origin: Origin::Frame { frame, first: 0 },
+        };
+        let runs = (0..u32::try_from(blocks).expect("few")).map(run).collect();
+        Drawn { runs, frames, totals: Totals::default() }
+    }
+
+    #[test]
+    fn dearer_requests_are_never_more_and_their_gaps_stay_within_the_share() {
+        let seed = Numbers::seed_or(7);
+        println!("{}={seed}", Numbers::SEED);
+        let mut numbers = Numbers::from_seed(seed);
+        let limits = Limits { longest: u64::MAX, ..Limits::default() };
+        for _ in 0..50 {
+            let count = 1 + numbers.below(400);
+            let drawn = drawn(&mut numbers, count);
+            let blocks = Blocks::of_len(count * BLOCK as u64);
+            let missing: Vec<u64> = (0..count).collect();
+            let order: Vec<u32> = (0..u32::try_from(count).expect("few")).collect();
+            let mut before = u64::MAX;
+            for gap in (0..20).map(|power| 1 << power) {
+                let fetches = Fetches::new(blocks, &missing, &order, &drawn, &limits, gap);
+                let (download, gaps, requests) = fetches.cost();
+                let wanted: u64 = drawn.frames.iter().map(|(_, frame)| u64::from(frame.stored_len)).sum();
+                assert_eq!(download, wanted + gaps);
+                assert!(gaps <= download / GAP_SHARE, "{gaps} of {download}");
+                assert!(requests <= before, "{requests} requests across {gap} bytes, {before} across half");
+                before = requests;
+            }
+        }
+    }
 }

@@ -16,6 +16,7 @@ pub(crate) use runs::{Origin, Run};
 use std::ops::Range;
 
 use chunk_chunker::image::{BLOCK, Blocks};
+use chunk_fetch::Speed;
 use chunk_index::FrameRef;
 
 use crate::places::Places;
@@ -29,8 +30,10 @@ pub struct Limits {
     pub frames: u64,
     /// Old bytes that may be saved at a time.
     pub saved: u64,
-    /// Largest gap between two frames that is fetched with them.
-    pub gap: u64,
+    /// Largest gap between two frames that is fetched with them. Unless it is given, it is as many bytes as a request
+    /// costs by what the source has measured, and 16 KiB where it has measured nothing. Less where gaps would be more
+    /// than a twentieth of the download.
+    pub gap: Option<u64>,
     /// Longest request.
     pub longest: u64,
     /// Bytes that a way of several patches may keep in a file until the image is made.
@@ -39,7 +42,27 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { frames: 12 << 20, saved: 12 << 20, gap: 16 << 10, longest: 1 << 20, scratch: 1 << 30 }
+        Self { frames: 12 << 20, saved: 12 << 20, gap: None, longest: 1 << 20, scratch: 1 << 30 }
+    }
+}
+
+/// The gap where nothing is known of the way to the store.
+const USUAL_GAP: u64 = 16 << 10;
+/// A request costs its own bytes and those of the answer's head at least.
+const LEAST_GAP: u64 = 1 << 10;
+/// Never more of a request than this.
+const LARGEST_GAP: u64 = 1 << 18;
+
+impl Limits {
+    /// The gap to begin with, if the way to the store is as `speed` says.
+    ///
+    /// It is a power of two, so that plans do not differ by what a measurement varies.
+    fn gap(&self, speed: Option<Speed>) -> u64 {
+        let measured = |speed: Speed| {
+            let cost = speed.request_cost().clamp(LEAST_GAP, LARGEST_GAP);
+            1 << cost.ilog2()
+        };
+        self.gap.unwrap_or_else(|| speed.map_or(USUAL_GAP, measured))
     }
 }
 
@@ -116,8 +139,15 @@ pub struct Totals {
 }
 
 impl Plan {
-    /// Plans how to make the image that `recipe` describes from what is `held`.
-    pub(crate) fn new(recipe: &Recipe, check: &Check, held: &Held<'_>, limits: &Limits) -> Self {
+    /// Plans how to make the image that `recipe` describes from what is `held`, if the way to the store is as `speed`
+    /// says.
+    pub(crate) fn new(
+        recipe: &Recipe,
+        check: &Check,
+        held: &Held<'_>,
+        limits: &Limits,
+        speed: Option<Speed>,
+    ) -> Self {
         let missing: Vec<u64> =
             (0..).zip(held.kept).filter(|(_, kept)| !**kept).map(|(number, _)| number).collect();
         let blocks = check.blocks();
@@ -131,7 +161,7 @@ impl Plan {
                 drawn = runs::draw(recipe, held, &ordered.denied, false);
             }
         }
-        let fetches = Fetches::new(blocks, &missing, &ordered.order, &drawn, limits);
+        let fetches = Fetches::new(blocks, &missing, &ordered.order, &drawn, limits, limits.gap(speed));
         let mut saved_for: Vec<_> = ordered.saves.iter().map(|save| (save.reader, save.at)).collect();
         saved_for.sort_unstable_by_key(|(reader, at)| (*reader, std::cmp::Reverse(*at)));
         saved_for.dedup_by_key(|(reader, _)| *reader);
@@ -232,4 +262,34 @@ pub(crate) fn joined(numbers: &[u64], blocks: Blocks) -> Vec<Range<u64>> {
 
 fn len(range: &Range<u64>) -> u64 {
     range.end - range.start
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_gap_is_what_a_request_costs_unless_it_is_given() {
+        let limits = Limits::default();
+        let speed =
+            |millis, rate| Some(Speed { round_trip: Duration::from_millis(millis), rate, at_once: 16 });
+        // 20 Mbit/s, 50 and 200 ms away: 7,812 and 31,250 bytes.
+        assert_eq!(limits.gap(speed(50, 2_500_000)), 4 << 10);
+        assert_eq!(limits.gap(speed(200, 2_500_000)), 16 << 10);
+        assert_eq!(limits.gap(speed(0, 1_000_000_000)), LEAST_GAP);
+        assert_eq!(limits.gap(speed(60_000, 1_000_000_000)), LARGEST_GAP);
+        assert_eq!(limits.gap(None), USUAL_GAP);
+        assert_eq!(Limits { gap: Some(100), ..limits }.gap(speed(50, 2_500_000)), 100);
+    }
+
+    #[test]
+    fn what_a_measurement_varies_does_not_change_the_gap() {
+        let gap = |rate| {
+            let speed = Speed { round_trip: Duration::from_millis(100), rate, at_once: 16 };
+            Limits::default().gap(Some(speed))
+        };
+        assert_eq!(gap(2_700_000), gap(5_200_000));
+    }
 }

@@ -95,7 +95,7 @@ impl<'p> Case<'p> {
             limits: Limits {
                 frames: numbers.one_of(&[0, 1000, 100_000, 16 << 20]),
                 saved: numbers.one_of(&[0, 4000, 1 << 20, 16 << 20]),
-                gap: numbers.one_of(&[0, 100, 16 << 10]),
+                gap: Some(numbers.one_of(&[0, 100, 16 << 10])),
                 longest: numbers.one_of(&[1, 10_000, 4 << 20]),
                 scratch: 1 << 30,
             },

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{FetchError, Source, Spent};
+use crate::{FetchError, Source, Speed, Spent};
 use cover::{Part, cover};
 use shelf::Shelf;
 
@@ -129,5 +129,9 @@ impl<S: Source> Source for CachedSource<S> {
 
     fn spent(&self) -> Spent {
         self.source.spent()
+    }
+
+    fn speed(&self) -> Option<Speed> {
+        self.source.speed()
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout, timeout_at};
 
 use super::client::Client;
 use super::connect::broken;
+use super::meter::Receiving;
 use super::pace::Stall;
 use crate::{FetchErrorKind, Trouble};
 
@@ -22,11 +23,14 @@ pub(crate) struct Body<'c> {
     client: &'c Client,
     incoming: Incoming,
     stall: Stall,
+    receiving: Receiving<'c>,
 }
 
 impl<'c> Body<'c> {
     pub(crate) fn new(client: &'c Client, incoming: Incoming) -> Self {
-        Self { client, incoming, stall: Stall::new(client.config.stall, Instant::now()) }
+        let now = Instant::now();
+        let stall = Stall::new(client.config.stall, now);
+        Self { client, incoming, stall, receiving: client.meter.receive(now) }
     }
 
     /// Skips `skip` bytes and gives `sink` the next `len`, or all there are.
@@ -77,6 +81,7 @@ impl<'c> Body<'c> {
             };
             let received = bytes.as_ref().map_or(0, len_of);
             self.stall.received(received);
+            self.receiving.received(received);
             if self.stall.is_stalled(Instant::now()) {
                 return Err(FetchErrorKind::Network(Trouble::Stalled(self.client.config.stall)));
             }

@@ -14,6 +14,7 @@ use super::course::{Course, Step};
 use super::exchange::{Brought, ask};
 use super::gathered::{Gathered, Wanted};
 use super::health::{Health, in_order};
+use super::meter::Meter;
 use super::mirror::Mirror;
 use super::pace::Pace;
 use super::pool::Host;
@@ -33,6 +34,7 @@ pub(crate) struct Client {
     pub(crate) connector: Connector,
     pub(crate) tally: Arc<Tally>,
     pub(crate) pace: Option<Pace>,
+    pub(crate) meter: Meter,
     pub(crate) spool: Spool,
     pub(crate) deadline: Option<Instant>,
     hosts: Mutex<HashMap<Origin, Arc<Host>>>,
@@ -47,6 +49,7 @@ impl Client {
         Self {
             tally: Arc::clone(&connector.tally),
             pace: config.limit_rate.map(Pace::new),
+            meter: Meter::default(),
             spool: Spool::new(directory, config.max_overfetch),
             deadline: config.deadline.and_then(|deadline| Instant::now().checked_add(deadline)),
             hosts: Mutex::default(),

@@ -75,8 +75,10 @@ impl Brought {
             }
             on_sent(Instant::now());
             let head = follow(client, question, url.clone(), permit).await?;
-            self.head_at = Some(Instant::now());
+            let head_at = Instant::now();
+            self.head_at = Some(head_at);
             let Head { response, sender, host, permit, sent_at } = head;
+            client.meter.answered(head_at - sent_at);
             let (parts, incoming) = response.into_parts();
             let mut body = Body::new(client, incoming);
             let result = async {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `url`, `mirror`, `credentials`, `netrc`, `proxy` | where things lie and what opens them |
 //! | `belief` | whether an answer is what was asked for |
-//! | `course`, `retry`, `health`, `window`, `pace` | whom to ask, when, how often, how many at once |
+//! | `course`, `retry`, `health`, `window`, `pace`, `meter` | whom to ask, when, how often, how many at once, how fast |
 //! | `dial`, `tls`, `connect`, `pool` | connections |
 //! | `request`, `follow`, `body`, `exchange`, `spool` | one question to one mirror |
 //! | `client`, `gathered` | one read, over as many questions as it takes |
@@ -24,6 +24,7 @@ mod follow;
 mod gathered;
 mod health;
 mod limiter;
+mod meter;
 mod mirror;
 mod netrc;
 mod pace;
@@ -53,7 +54,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{FetchError, FetchErrorKind, Source, Spent};
+use crate::{FetchError, FetchErrorKind, Source, Speed, Spent};
 use client::Client;
 use connect::Connector;
 use gathered::{Gathered, Wanted};
@@ -169,6 +170,10 @@ impl Source for HttpSource {
 
     fn spent(&self) -> Spent {
         self.client.tally.spent()
+    }
+
+    fn speed(&self) -> Option<Speed> {
+        self.client.meter.speed(self.client.config.max_connections)
     }
 }
 

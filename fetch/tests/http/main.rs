@@ -22,6 +22,7 @@
 //! | certificates: unknown, of another host, out of time, ours | `tls`, `nginx::an_nginx_that_wants_our_certificate_…` |
 //! | clocks that are behind | `tls::a_time_that_is_known_to_have_passed_…` |
 //! | IPv6 that leads nowhere, proxies | `network::a_name_with_addresses_…`, `network::a_proxy_…`, `tls::a_proxy_…` |
+//! | long and narrow ways | `speed` |
 //! | all of it in any order | `schedules` |
 #![cfg(feature = "http")]
 
@@ -33,6 +34,7 @@ mod network;
 mod nginx;
 mod redirects;
 mod schedules;
+mod speed;
 #[cfg(feature = "tls")]
 mod tls;
 mod whole;

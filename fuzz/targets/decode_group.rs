@@ -69,15 +69,22 @@ fn edited(mut input: Unstructured) -> arbitrary::Result<()> {
 
 /// Damaged patches of programs.
 fn linked(mut input: Unstructured) -> arbitrary::Result<()> {
-    static PATCHES: LazyLock<(Vec<u8>, usize, [Vec<u8>; 2])> = LazyLock::new(|| {
+    static PATCHES: LazyLock<Vec<(Vec<u8>, usize, [Vec<u8>; 2])>> = LazyLock::new(|| {
         let functions = program::functions(300, 1);
-        let base = program::link(&functions, &(0..300).collect::<Vec<_>>());
-        let target = program::link(&functions, &(90..300).chain(0..90).collect::<Vec<_>>());
-        let patches =
-            [1, 22].map(|level| encode(&base, &target, Effort::new(level)).expect("a patch is made"));
-        (base, target.len(), patches)
+        let machines = [None].into_iter().chain(program::Set::ALL.map(Some));
+        let of_machine = |set| {
+            let link = |order: Vec<usize>| match set {
+                None => program::link(&functions, &order),
+                Some(set) => program::link_for(set, &functions, &order),
+            };
+            let (base, target) = (link((0..300).collect()), link((90..300).chain(0..90).collect()));
+            let patches =
+                [1, 22].map(|level| encode(&base, &target, Effort::new(level)).expect("a patch is made"));
+            (base, target.len(), patches)
+        };
+        machines.map(of_machine).collect()
     });
-    let (base, target_len, patches) = &*PATCHES;
+    let (base, target_len, patches) = input.choose(&PATCHES)?;
     let patch = input.choose(patches)?.clone();
     check(&damaged(patch, damage(&mut input)?), base, *target_len);
     Ok(())

@@ -20,11 +20,38 @@ pub(crate) enum Kind {
     UnwindIndex,
     /// Constants among which are jump tables that code refers to.
     Tables,
+    /// Instructions of 32-bit ARM, those of four bytes.
+    Arm,
+    /// Instructions of 32-bit ARM, those of two and four bytes.
+    Thumb,
+    /// Words of 4 bytes, some of them addresses.
+    Words32,
+    /// Records of 16 bytes, with an address in the second word of four.
+    Symbols32,
+    /// Records of 8 bytes that start with an address of four.
+    Relocations32,
+    /// The records of `.ARM.exidx`.
+    ExceptionIndex,
+    /// Instructions of RISC-V.
+    RiscV,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Code, Self::Code64, Self::Words, Self::Unwind, Self::UnwindIndex, Self::Tables];
+    const ALL: [Self; 13] = [
+        Self::Code,
+        Self::Code64,
+        Self::Words,
+        Self::Unwind,
+        Self::UnwindIndex,
+        Self::Tables,
+        Self::Arm,
+        Self::Thumb,
+        Self::Words32,
+        Self::Symbols32,
+        Self::Relocations32,
+        Self::ExceptionIndex,
+        Self::RiscV,
+    ];
 
     fn number(self) -> u64 {
         Self::ALL.iter().zip(0..).find(|(kind, _)| **kind == self).map_or(0, |(_, number)| number)
@@ -99,8 +126,13 @@ impl Module {
         self.segments.get(count.checked_sub(1)?)
     }
 
+    /// Whether `value` looks like an address: small numbers are more often small numbers.
+    pub(crate) fn is_address(&self, value: u64) -> bool {
+        value >= 4096 && self.segment_of(value).is_some() && value < self.end()
+    }
+
     /// The address behind all segments.
-    pub(crate) fn end(&self) -> u64 {
+    fn end(&self) -> u64 {
         self.segments
             .iter()
             .map(|segment| segment.base.address.saturating_add(u64::from(segment.base.len)))

@@ -1,7 +1,6 @@
 //! What a field of the base becomes in the target: its address, mapped.
 
-use crate::fields::Fields;
-use crate::fields::aarch64::{self, Form};
+use crate::fields::{Fields, Instruction, Literal, NUMBERS, Part};
 use crate::layout::{Kind, Layout, Module, Range};
 use crate::map::{Map, Place};
 
@@ -17,17 +16,25 @@ pub(crate) enum Shape {
     FromAnchor(u32),
     /// Eight bytes: the address.
     Absolute,
-    /// Four bytes: an instruction of `AArch64` that holds the address or a part of it.
-    Instruction(Form),
+    /// Four bytes: the address.
+    Absolute32,
+    /// Four bytes: the distance from an instruction that adds it to where it is, of which this is the place in the base.
+    Literal(u32),
+    /// Four or two bytes: an instruction that holds the address or a part of it.
+    Instruction(Instruction),
 }
 
 /// How many numbers [`Shape::number`] gives.
-pub(crate) const SHAPES: usize = 9;
+pub(crate) const SHAPES: usize = 7 + NUMBERS;
 
 impl Shape {
     /// Bytes of the field.
     pub(crate) fn len(self) -> u32 {
-        if self == Self::Absolute { 8 } else { 4 }
+        match self {
+            Self::Absolute => 8,
+            Self::Instruction(instruction) => instruction.len(),
+            _ => 4,
+        }
     }
 
     /// A number below [`SHAPES`] that tells shapes apart.
@@ -38,10 +45,9 @@ impl Shape {
             Self::Back => 2,
             Self::FromAnchor(_) => 3,
             Self::Absolute => 4,
-            Self::Instruction(Form::Branch) => 5,
-            Self::Instruction(Form::Near | Form::Test) => 6,
-            Self::Instruction(Form::Bytes | Form::Pages) => 7,
-            Self::Instruction(Form::Low(_)) => 8,
+            Self::Instruction(instruction) => 5 + instruction.number(),
+            Self::Absolute32 => 5 + NUMBERS,
+            Self::Literal(_) => 6 + NUMBERS,
         }
     }
 
@@ -52,9 +58,10 @@ impl Shape {
             Self::FromEnd => field.wrapping_add(4).wrapping_add(distance),
             Self::FromStart => field.wrapping_add(distance),
             Self::Back => field.wrapping_sub(distance),
-            Self::FromAnchor(_) => anchor.wrapping_add(distance),
+            Self::FromAnchor(_) | Self::Literal(_) => anchor.wrapping_add(distance),
             Self::Absolute => value,
-            Self::Instruction(form) => form.address(low(value), field, anchor),
+            Self::Absolute32 => u64::from(low(value)),
+            Self::Instruction(instruction) => instruction.address(low(value), field, anchor),
         }
     }
 
@@ -62,7 +69,7 @@ impl Shape {
     pub(crate) fn ordered(self, value: u64) -> i64 {
         match self {
             Self::Absolute => value.cast_signed(),
-            Self::Instruction(form) => i64::from(form.turned(low(value)).cast_signed()),
+            Self::Instruction(instruction) => i64::from(instruction.turned(low(value)).cast_signed()),
             _ => i64::from(low(value).cast_signed()),
         }
     }
@@ -72,7 +79,7 @@ impl Shape {
         let value = number.cast_unsigned();
         match self {
             Self::Absolute => value,
-            Self::Instruction(form) => u64::from(form.restored(low(value))),
+            Self::Instruction(instruction) => u64::from(instruction.restored(low(value))),
             _ => u64::from(low(value)),
         }
     }
@@ -83,9 +90,12 @@ impl Shape {
             Self::FromEnd => address.wrapping_sub(field).wrapping_sub(4),
             Self::FromStart => address.wrapping_sub(field),
             Self::Back => field.wrapping_sub(address),
-            Self::FromAnchor(_) => address.wrapping_sub(anchor),
+            Self::FromAnchor(_) | Self::Literal(_) => address.wrapping_sub(anchor),
             Self::Absolute => return address,
-            Self::Instruction(form) => return u64::from(form.with(low(old), address, field)),
+            Self::Absolute32 => address,
+            Self::Instruction(instruction) => {
+                return u64::from(instruction.with(low(old), address, field, anchor));
+            }
         };
         u64::from(low(distance))
     }
@@ -162,8 +172,8 @@ pub(crate) struct Predictor {
     learnt: Vec<(u64, u64)>,
     /// The last field of a jump table, and where that table starts.
     table: (u32, u32),
-    /// For each register of `AArch64`, the page last put there, in the base and in the target.
-    pages: [(u64, u64); 32],
+    /// For each register, the part of an address last put there, in the base and in the target.
+    parts: [(u64, u64); 32],
 }
 
 impl Predictor {
@@ -172,18 +182,35 @@ impl Predictor {
         let ranges =
             modules.flat_map(|(at, module)| module.ranges.iter().map(move |range| (*range, at))).collect();
         let learnt = vec![(u64::MAX, 0); if layout.modules.is_empty() { 0 } else { 1 << SLOT_BITS }];
-        Self { layout, fields, map, ranges, range: 0, learnt, table: (0, 0), pages: [(0, 0); 32] }
+        Self { layout, fields, map, ranges, range: 0, learnt, table: (0, 0), parts: [(0, 0); 32] }
     }
 
     /// The first field at or after `from`, if it ends by `end`.
     #[inline]
     pub(crate) fn next(&mut self, from: u32, end: u32) -> Option<(u32, Shape)> {
-        let at = self.fields.marks.next(from, end)?;
-        let (range, _) = self.range_of(at)?;
+        let mut at = self.fields.marks.next(from, end)?;
+        let (mut range, _) = self.range_of(at)?;
+        if range.kind == Kind::RiscV && (at - range.start) % 2 == 1 {
+            // The second byte of a field of two, of which the first is not in the copy.
+            at = self.fields.marks.next(at + 1, end)?;
+            (range, _) = self.range_of(at)?;
+        }
         let shape = match range.kind {
             Kind::Code => Shape::FromEnd,
-            // Which form it is, the instruction says.
-            Kind::Code64 => Shape::Instruction(Form::Branch),
+            // Which one it is, the instruction says.
+            Kind::Code64 => Shape::Instruction(Instruction::ANY_A64),
+            Kind::RiscV if self.fields.marks.contains(at + 1) => {
+                Shape::Instruction(Instruction::ANY_SHORT_RISCV)
+            }
+            Kind::RiscV => Shape::Instruction(Instruction::ANY_RISCV),
+            Kind::Arm | Kind::Thumb => match self.fields.literal(at) {
+                Some(Literal::From(anchor)) => Shape::Literal(anchor),
+                Some(Literal::Address) => Shape::Absolute32,
+                None if range.kind == Kind::Arm => Shape::Instruction(Instruction::ANY_A32),
+                None => Shape::Instruction(Instruction::ANY_THUMB),
+            },
+            Kind::ExceptionIndex => Shape::Instruction(Instruction::INDEX),
+            Kind::Words32 | Kind::Symbols32 | Kind::Relocations32 => Shape::Absolute32,
             Kind::Words => Shape::Absolute,
             Kind::UnwindIndex => Shape::FromAnchor(range.start),
             Kind::Unwind if self.fields.marks.contains(at + 4) => Shape::Back,
@@ -236,18 +263,18 @@ impl Predictor {
         let base_field = module.base_address(at);
         let field = module.target_address(i64::from(to));
         let (shape, base_anchor, anchor) = match shape {
-            Shape::FromAnchor(place) => {
+            Shape::FromAnchor(place) | Shape::Literal(place) => {
                 let (Place::Near(mapped, _) | Place::Copied(mapped)) = self.map.place(place);
                 (shape, module.base_address(place), module.target_address(mapped))
             }
-            Shape::Instruction(_) => {
-                let form = aarch64::form(low(old)).unwrap_or(Form::Branch);
-                let (base_aside, aside) = match form {
-                    Form::Pages => (aarch64::place_in_page(bytes, end - at), 0),
-                    Form::Low(_) => self.pages[aarch64::operand(low(old))],
-                    _ => (0, 0),
+            Shape::Instruction(any) => {
+                let instruction = any.read(low(old)).unwrap_or(any);
+                let (base_aside, aside) = match instruction.part(low(old)) {
+                    Part::Whole => (0, 0),
+                    Part::First(_) => (instruction.rest(bytes, end - at), 0),
+                    Part::Rest(register) => self.parts[register],
                 };
-                (Shape::Instruction(form), base_aside, aside)
+                (Shape::Instruction(instruction), base_aside, aside)
             }
             _ => (shape, 0, 0),
         };
@@ -276,7 +303,11 @@ impl Predictor {
     /// The address in the target of what a field of the base refers to, if a copy has it.
     pub(crate) fn label(&self, (at, shape): (u32, Shape), value: u64) -> Option<u64> {
         let module = self.module();
-        let anchor = if let Shape::FromAnchor(place) = shape { module.base_address(place) } else { 0 };
+        let anchor = if let Shape::FromAnchor(place) | Shape::Literal(place) = shape {
+            module.base_address(place)
+        } else {
+            0
+        };
         let address = shape.address(value, module.base_address(at), anchor);
         match self.map_address(module, address, 0, (0, 0)) {
             (address, Source::Copied, _) => Some(address),
@@ -288,11 +319,13 @@ impl Predictor {
     #[inline]
     pub(crate) fn learn(&mut self, prediction: &Prediction, value: u64) {
         let Prediction { shape, field, anchor, .. } = *prediction;
-        if let Shape::Instruction(Form::Pages) = shape {
+        if let Shape::Instruction(instruction) = shape
+            && let Part::First(register) = instruction.part(low(prediction.old))
+        {
             // The rest of the address comes with another instruction.
-            let base = Form::Pages.address(low(prediction.old), prediction.base_field, 0);
-            let target = Form::Pages.address(low(value), field, 0);
-            self.pages[aarch64::result(low(prediction.old))] = (base, target);
+            let base = instruction.address(low(prediction.old), prediction.base_field, 0);
+            let target = instruction.address(low(value), field, 0);
+            self.parts[register] = (base, target);
         } else if value != prediction.value {
             self.learnt[prediction.slot] = (prediction.address, shape.address(value, field, anchor));
         }

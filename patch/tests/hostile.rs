@@ -8,7 +8,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use chunk_patch::{Base, DecodeError, Decoder, Effort, Limits, encode};
-use program::{functions, link};
+use program::{Set, functions, link, link_for};
 use proptest::prelude::*;
 
 /// Decodes as far as it goes.
@@ -25,17 +25,27 @@ fn drain(patch: &[u8], base: &[u8], target_len: usize) -> Result<usize, DecodeEr
 }
 
 /// A base, a target, and the patch from the one to the other that maps addresses.
-fn mapped() -> &'static (Vec<u8>, Vec<u8>, Vec<u8>) {
-    static MAPPED: OnceLock<(Vec<u8>, Vec<u8>, Vec<u8>)> = OnceLock::new();
+type Mapped = (Vec<u8>, Vec<u8>, Vec<u8>);
+
+/// One for each machine.
+fn mapped() -> &'static [Mapped] {
+    static MAPPED: OnceLock<Vec<Mapped>> = OnceLock::new();
     MAPPED.get_or_init(|| {
-        let (base, target) = pair();
-        let patch = encode(&base, &target, Effort::new(22)).unwrap();
-        assert_eq!(patch[0], 2);
-        (base, target, patch)
+        let others = Set::ALL.map(|set| pair_of(|functions, order| link_for(set, functions, order)));
+        let map = |(base, target): (Vec<u8>, Vec<u8>)| {
+            let patch = encode(&base, &target, Effort::new(22)).unwrap();
+            assert_eq!(patch[0], 2);
+            (base, target, patch)
+        };
+        others.into_iter().chain([pair()]).map(map).collect()
     })
 }
 
 fn pair() -> (Vec<u8>, Vec<u8>) {
+    pair_of(link)
+}
+
+fn pair_of(link: impl Fn(&[program::Function], &[usize]) -> Vec<u8>) -> (Vec<u8>, Vec<u8>) {
     let functions = functions(400, 9);
     let order: Vec<usize> = (0..400).collect();
     let moved: Vec<usize> = (37..400).chain(0..37).collect();
@@ -60,8 +70,9 @@ proptest! {
     fn damaged_patches_of_programs_are_refused_or_give_as_many_bytes_as_asked(
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         early in any::<bool>(),
+        machine in 0..4_usize,
     ) {
-        let (base, target, patch) = mapped();
+        let (base, target, patch) = &mapped()[machine];
         let mut patch = patch.clone();
         for (at, xor) in damage {
             // The layout and the first copies are said by the first bytes.

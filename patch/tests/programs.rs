@@ -5,7 +5,7 @@
 mod program;
 
 use chunk_patch::{Decoder, Effort, Limits, encode};
-use program::{Function, functions, link};
+use program::{Function, Set, functions, link, link_for};
 
 fn decode(patch: &[u8], base: &[u8], target_len: usize, piece: usize) -> Vec<u8> {
     let length = u64::try_from(target_len).unwrap();
@@ -61,6 +61,29 @@ fn functions_in_another_order_cost_their_places() {
     let prefixed = encode(&base, &target, Effort::new(1)).unwrap();
     assert_eq!(prefixed[0], 0);
     assert!(4 * len < prefixed.len(), "{len} bytes, and {} without a map", prefixed.len());
+}
+
+#[test]
+fn functions_of_any_machine_in_another_order_cost_their_places() {
+    let functions = functions(1000, 6);
+    let order: Vec<usize> = (0..1000).collect();
+    let mut shuffled = order.clone();
+    for (at, block) in shuffled.chunks_mut(50).enumerate() {
+        block.rotate_left(at % 50);
+    }
+    shuffled.rotate_left(300);
+    for set in Set::ALL {
+        let (mut base, mut target) =
+            (link_for(set, &functions, &order), link_for(set, &functions, &shuffled));
+        let (method, len) = measure(&base, &target);
+        assert_eq!(method, 2, "{set:?}");
+        // The same bytes, of no machine.
+        base[18] = 0;
+        target[18] = 0;
+        let (method, unmapped) = measure(&base, &target);
+        assert_ne!(method, 2, "{set:?}");
+        assert!(unmapped > 6 * len, "{len} bytes mapped, {unmapped} unmapped for {set:?}");
+    }
 }
 
 #[test]

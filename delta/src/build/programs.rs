@@ -1,6 +1,6 @@
 //! Programs of the target that changed, each with the program of the base that it was.
 //!
-//! Programs are ELF files for x86-64, wherever their bytes lie: files start at a multiple of 512 bytes in every image
+//! Programs are ELF files for the machines whose addresses are mapped, wherever their bytes lie: files start at a multiple of 512 bytes in every image
 //! that holds them whole.
 
 use std::io;
@@ -138,23 +138,41 @@ fn find(image: &dyn Image, image_len: u64, ranges: &[Range<u64>]) -> io::Result<
     Ok(found)
 }
 
+/// What tells the headers of programs of 64 and of 32 bits apart.
+#[derive(Clone, Copy)]
+struct Class {
+    magic: &'static [u8],
+    header_len: u64,
+    /// Where the header has the offset of the section headers, and where their length and count.
+    sections_at: usize,
+    sections: usize,
+    section_len: u16,
+}
+
+const WIDE: Class =
+    Class { magic: b"\x7fELF\x02\x01\x01", header_len: 64, sections_at: 40, sections: 58, section_len: 64 };
+const NARROW: Class =
+    Class { magic: b"\x7fELF\x01\x01\x01", header_len: 52, sections_at: 32, sections: 46, section_len: 40 };
+
 /// Bytes of the program that starts with `sector`, if one does: up to the end of its section headers.
 fn extent(sector: &[u8]) -> Option<u64> {
-    const MAGIC: &[u8] = b"\x7fELF\x02\x01\x01";
-    const SECTION_HEADER_LEN: u16 = 64;
-    if !sector.starts_with(MAGIC) {
-        return None;
-    }
+    const MACHINES: [(Class, u16); 4] = [(WIDE, 62), (WIDE, 183), (WIDE, 243), (NARROW, 40)];
     let half = |at: usize| sector.get(at..)?.first_chunk().copied().map(u16::from_le_bytes);
-    let (kind, machine) = (half(16)?, half(18)?);
-    let sections_at = u64::from_le_bytes(*sector.get(40..)?.first_chunk()?);
-    let (len, count) = (half(58)?, half(60)?);
-    if !matches!(kind, 2 | 3) || machine != 62 || len != SECTION_HEADER_LEN || count == 0 {
+    let machine = half(18)?;
+    let (class, _) =
+        MACHINES.into_iter().find(|(class, of)| sector.starts_with(class.magic) && *of == machine)?;
+    let offset = sector.get(class.sections_at..)?;
+    let sections_at = match class.header_len {
+        64 => u64::from_le_bytes(*offset.first_chunk()?),
+        _ => u64::from(u32::from_le_bytes(*offset.first_chunk()?)),
+    };
+    let (len, count) = (half(class.sections)?, half(class.sections + 2)?);
+    if !matches!(half(16)?, 2 | 3) || len != class.section_len || count == 0 {
         return None;
     }
     // Groups that start with a program keep the next one at a multiple of 4 bytes, where it is found again.
     let end = sections_at.checked_add(u64::from(count) * u64::from(len))?.checked_next_multiple_of(4)?;
-    (sections_at >= 64 && end <= u64::from(MAX_GROUP)).then_some(end)
+    (sections_at >= class.header_len && end <= u64::from(MAX_GROUP)).then_some(end)
 }
 
 fn len(range: &Range<u64>) -> u64 {
@@ -220,5 +238,27 @@ mod tests {
         assert_eq!(find(&&image[..], 4096, &all).expect("readable"), []);
         program(&mut image, 512, 3000);
         assert_eq!(find(&&image[..], 4096, &all).expect("readable"), [512..3512]);
+    }
+
+    #[test]
+    fn programs_of_every_machine_are_as_long_as_their_headers_say() {
+        let mut sector = vec![0; 512];
+        program(&mut sector, 0, 5000);
+        for machine in [62, 183, 243] {
+            sector[18] = machine;
+            assert_eq!(extent(&sector), Some(5000), "machine {machine}");
+        }
+        sector[18] = 40;
+        assert_eq!(extent(&sector), None, "ARM of 64 bits has another number");
+        sector.fill(0);
+        sector[..7].copy_from_slice(b"\x7fELF\x01\x01\x01");
+        sector[16] = 2;
+        sector[18] = 40;
+        sector[32..36].copy_from_slice(&4960_u32.to_le_bytes());
+        sector[46] = 40;
+        sector[48] = 1;
+        assert_eq!(extent(&sector), Some(5000));
+        sector[18] = 62;
+        assert_eq!(extent(&sector), None, "no machine of 32 bits has this number");
     }
 }

@@ -89,6 +89,11 @@ impl Form {
         }
     }
 
+    /// The instruction without the address it holds.
+    pub(crate) fn blank(self, word: u32) -> u32 {
+        self.restored(self.turned(word) & !((1 << self.bits()) - 1))
+    }
+
     /// The address that the instruction `word` at `field` holds. `aside` is the rest of it where it holds a part: the
     /// address of the page, or the place in the page.
     pub(crate) fn address(self, word: u32, field: u64, aside: u64) -> u64 {
@@ -117,11 +122,6 @@ impl Form {
         let mask = (1 << self.bits()) - 1;
         self.restored((self.turned(word) & !mask) | (u32::from_le_bytes([a, b, c, d]) & mask))
     }
-}
-
-/// The instruction `word` without the address it holds.
-pub(crate) fn blank(word: u32) -> u32 {
-    form(word).map_or(word, |form| form.restored(form.turned(word) & !((1 << form.bits()) - 1)))
 }
 
 /// The place in a page that belongs to the ADRP at the start of `bytes`, if one of the next instructions within `len`

@@ -3,7 +3,12 @@
 //! Only the base is searched, which writer and reader both have, so what is found needs neither to be right nor to be
 //! told: a field that is none costs a few bits.
 
-pub(crate) mod aarch64;
+mod aarch64;
+mod arm;
+mod instruction;
+mod literals;
+mod riscv;
+mod scatter;
 mod unwind;
 mod window;
 mod x86;
@@ -13,13 +18,18 @@ use std::io;
 use crate::base::Base;
 use crate::layout::{Kind, Layout, Module, Range};
 use crate::marks::Marks;
+pub(crate) use instruction::{Instruction, NUMBERS, Part};
+pub(crate) use literals::Literal;
+use literals::{Literals, Loads};
 use window::Window;
 
-/// The places of all fields, and, as they are multiples of four, the quarters of those where jump tables start.
+/// The places of all fields, and, as they are multiples of four, the quarters of those where jump tables start or
+/// literals are.
 #[derive(Debug)]
 pub(crate) struct Fields {
     pub(crate) marks: Marks,
     tables: Marks,
+    literals: Literals,
 }
 
 impl Fields {
@@ -29,6 +39,7 @@ impl Fields {
             window: Window::new(base, base_len),
             marks: Marks::new(base_len),
             tables: Marks::new(if layout.modules.is_empty() { 0 } else { base_len.div_ceil(4) }),
+            literals: Literals::default(),
         };
         for module in &layout.modules {
             // Jump tables come last: instructions say where they start.
@@ -38,7 +49,13 @@ impl Fields {
                 search.range(module, range)?;
             }
         }
-        Ok(Self { marks: search.marks, tables: search.tables })
+        search.literals.sort();
+        Ok(Self { marks: search.marks, tables: search.tables, literals: search.literals })
+    }
+
+    /// The literal at `at`, if one with an address is there.
+    pub(crate) fn literal(&self, at: u32) -> Option<Literal> {
+        if self.is_table(at) { self.literals.find(at) } else { None }
     }
 
     /// Whether a jump table starts at `at`.
@@ -51,6 +68,7 @@ struct Search<'a, B: ?Sized> {
     window: Window<'a, B>,
     marks: Marks,
     tables: Marks,
+    literals: Literals,
 }
 
 impl<B: Base + ?Sized> Search<'_, B> {
@@ -67,6 +85,13 @@ impl<B: Base + ?Sized> Search<'_, B> {
                 Ok(())
             }
             Kind::Tables => self.jump_tables(module, range),
+            Kind::Arm => self.arm(module, range, arm::Set::A32),
+            Kind::Thumb => self.arm(module, range, arm::Set::Thumb),
+            Kind::Words32 => self.words32(module, range, 4, 0),
+            Kind::Symbols32 => self.words32(module, range, 16, 4),
+            Kind::Relocations32 => self.words32(module, range, 8, 0),
+            Kind::ExceptionIndex => self.exception_index(range),
+            Kind::RiscV => self.riscv(module, range),
         }
     }
 
@@ -120,10 +145,100 @@ impl<B: Base + ?Sized> Search<'_, B> {
     fn words(&mut self, module: &Module, range: &Range) -> io::Result<()> {
         for at in (range.start..range.end()).step_by(8).filter(|at| range.end() - at >= 8) {
             let word = self.window.long(at)?;
-            // Small numbers are more often small numbers.
-            if word >= 4096 && module.segment_of(word).is_some() && word < module.end() {
+            if module.is_address(word) {
                 self.marks.insert(at);
             }
+        }
+        Ok(())
+    }
+
+    /// One word in each so many bytes, `ahead` of their start, whose value is an address that the base has.
+    fn words32(&mut self, module: &Module, range: &Range, every: usize, ahead: u32) -> io::Result<()> {
+        for at in (range.start + ahead..range.end()).step_by(every).filter(|at| range.end() - at >= 4) {
+            if module.is_address(u64::from(self.window.word(at)?)) {
+                self.marks.insert(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pairs of words: where a function is, and where what unwinds it, unless that is said right there.
+    fn exception_index(&mut self, range: &Range) -> io::Result<()> {
+        const SAID_HERE: u32 = 1 << 31;
+        const CANNOT_UNWIND: u32 = 1;
+        for at in (range.start..range.end()).step_by(8).filter(|at| range.end() - at >= 8) {
+            self.marks.insert(at);
+            let table = self.window.word(at + 4)?;
+            if table & SAID_HERE == 0 && table != CANNOT_UNWIND {
+                self.marks.insert(at + 4);
+            }
+        }
+        Ok(())
+    }
+
+    /// One instruction of 32-bit ARM after the other, but what was found to be a literal.
+    fn arm(&mut self, module: &Module, range: &Range, set: arm::Set) -> io::Result<()> {
+        let mut loads = Loads::new(set);
+        // Only where it is not moved when it is loaded does a program hold its addresses as they are.
+        let is_fixed = module.segments.first().is_some_and(|first| first.base.address != 0);
+        let mut at = range.start;
+        while range.end() - at >= 4 {
+            if at.is_multiple_of(4) && self.tables.contains(at / 4) {
+                at += 4;
+                continue;
+            }
+            let word = self.window.word(at)?;
+            let is_here =
+                |place: u32| place >= range.start && place.is_multiple_of(4) && place + 4 <= range.end();
+            if set.form(word).is_some() {
+                self.marks.insert(at);
+            } else if let Some(literal) = loads.load(word, at).filter(|&literal| is_here(literal)) {
+                self.tables.insert(literal / 4);
+                if is_fixed && module.is_address(u64::from(self.window.word(literal)?)) {
+                    self.literal(literal, Literal::Address);
+                }
+            } else if let Some((literal, anchor)) =
+                loads.add(word, at).filter(|&(literal, _)| is_here(literal))
+            {
+                let ahead = i64::from(self.window.word(literal)?.cast_signed()).cast_unsigned();
+                if module.is_address(module.base_address(anchor).wrapping_add(ahead)) {
+                    self.literal(literal, Literal::From(anchor));
+                }
+            }
+            at += set.len(word);
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, at: u32, literal: Literal) {
+        if self.literals.insert(at, literal) {
+            self.marks.insert(at);
+        }
+    }
+
+    /// One instruction of RISC-V after the other. The second byte of a field of two is marked, too.
+    fn riscv(&mut self, module: &Module, range: &Range) -> io::Result<()> {
+        let mut pairs = riscv::Pairs::default();
+        let mut at = range.start;
+        while range.end() - at >= 4 {
+            let word = self.window.word(at)?;
+            let len = riscv::len(word);
+            match pairs.see(word, at) {
+                riscv::Seen::Other => {}
+                seen => {
+                    self.marks.insert(at);
+                    if len == 2 {
+                        self.marks.insert(at + 1);
+                    }
+                    if let riscv::Seen::Taken(high, distance) = seen {
+                        let address = module.base_address(high).wrapping_add(distance);
+                        if let Some(table) = module.base_of(address).filter(|table| table % 4 == 0) {
+                            self.tables.insert(table / 4);
+                        }
+                    }
+                }
+            }
+            at += len;
         }
         Ok(())
     }
@@ -139,8 +254,8 @@ impl<B: Base + ?Sized> Search<'_, B> {
             for at in (start..end).step_by(4).filter(|at| end - at >= 4) {
                 let ahead = self.window.word(at)?.cast_signed();
                 let to = address.wrapping_add(i64::from(ahead).cast_unsigned());
-                let in_code = module.base_of(to).is_some_and(|to| module.kind_at(to) == Some(Kind::Code));
-                if !in_code {
+                let kind = module.base_of(to).and_then(|to| module.kind_at(to));
+                if !matches!(kind, Some(Kind::Code | Kind::RiscV)) {
                     break;
                 }
                 self.marks.insert(at);

@@ -5,7 +5,7 @@
 
 use super::approximate::Seen;
 use crate::base::Base;
-use crate::fields::{Fields, aarch64};
+use crate::fields::{Fields, Instruction};
 use crate::layout::Layout;
 use crate::map::Map;
 use crate::predict::{Predictor, Shape, low, number};
@@ -39,9 +39,10 @@ pub(crate) fn view(bytes: &[u8], layout: &Layout, map: Map) -> Option<View> {
         let address = predictor.label((field, shape), value);
         let label = address.map_or(0, |address| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).swap_bytes());
         let (blank, label) = match shape {
-            Shape::FromEnd => (0, label),
-            Shape::Instruction(_) => {
-                let blank = u64::from(aarch64::blank(low(value)));
+            Shape::FromEnd | Shape::Literal(_) => (0, label),
+            Shape::Instruction(any) if any != Instruction::INDEX => {
+                let word = low(value);
+                let blank = u64::from(any.read(word).map_or(word, |instruction| instruction.blank(word)));
                 (blank, blank)
             }
             _ => (label, label),

@@ -1,5 +1,7 @@
-//! ELF files of 64 bits, little-endian, wherever they lie in a byte string.
+//! ELF files, little-endian, wherever they lie in a byte string.
 
+use super::class::{Class, machine, word};
+use super::sets;
 use crate::layout::{Kind, Load, MOST_PARTS, Range};
 
 /// What of a program matters for its addresses.
@@ -14,22 +16,20 @@ pub(crate) struct Program {
     pub(crate) ranges: Vec<Range>,
 }
 
-const FILE_HEADER_LEN: usize = 64;
-const SECTION_HEADER_LEN: usize = 64;
-const PROGRAM_HEADER_LEN: usize = 56;
 const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
+const ARM: u16 = 40;
+const RISCV: u16 = 243;
 
 /// All programs in `bytes`, in order. A file of which headers or contents are not all there is left out.
 pub(crate) fn find(bytes: &[u8]) -> Vec<Program> {
-    const MAGIC: &[u8] = b"\x7fELF\x02\x01\x01";
     let mut programs: Vec<Program> = Vec::new();
     let mut end = 0;
     // Files in archives and file systems start at multiples of much more than this.
     for start in (0..bytes.len()).step_by(4) {
         if start >= end
-            && bytes[start..].starts_with(MAGIC)
-            && let Some(program) = read(bytes, start)
+            && let Some(class) = Class::of(&bytes[start..])
+            && let Some(program) = read(bytes, start, class)
         {
             end = program.ranges.iter().map(|range| range.end() as usize).max().unwrap_or(start);
             programs.push(program);
@@ -38,47 +38,26 @@ pub(crate) fn find(bytes: &[u8]) -> Vec<Program> {
     programs
 }
 
-/// A field of `N` bytes at `at`.
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    field(bytes, at).map(u16::from_le_bytes)
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    field(bytes, at).map(u32::from_le_bytes)
-}
-
-fn long(bytes: &[u8], at: usize) -> Option<u64> {
-    field(bytes, at).map(u64::from_le_bytes)
-}
-
-/// A long that counts bytes of a file in memory.
-fn count(bytes: &[u8], at: usize) -> Option<usize> {
-    usize::try_from(long(bytes, at)?).ok()
-}
-
-fn read(bytes: &[u8], start: usize) -> Option<Program> {
+fn read(bytes: &[u8], start: usize, class: &Class) -> Option<Program> {
     let file = &bytes[start..];
-    let code = match half(file, 18)? {
-        X86_64 => Kind::Code,
-        AARCH64 => Kind::Code64,
+    let is_wide = class.is_wide();
+    let code = match (machine(file)?, is_wide) {
+        (X86_64, true) => Kind::Code,
+        (AARCH64, true) => Kind::Code64,
+        (RISCV, true) => Kind::RiscV,
+        // Or Thumb, section by section.
+        (ARM, false) => Kind::Arm,
         _ => return None,
     };
     let mut program =
         Program { start: u32::try_from(start).ok()?, loads: Vec::new(), zeros: None, ranges: Vec::new() };
-    let headers = headers(file, count(file, 32)?, half(file, 56)?, PROGRAM_HEADER_LEN)?;
-    for header in headers.chunks_exact(PROGRAM_HEADER_LEN) {
-        program.load(file.len(), header)?;
+    for header in class.program_headers(file)? {
+        program.load(file.len(), header, class)?;
     }
     program.loads.sort_by_key(|(_, load)| load.address);
-    let headers = self::headers(file, count(file, 40)?, half(file, 60)?, SECTION_HEADER_LEN)?;
-    let names = headers.chunks_exact(SECTION_HEADER_LEN).nth(usize::from(half(file, 62)?))?;
-    let names = file.get(count(names, 24)?..)?;
-    for header in headers.chunks_exact(SECTION_HEADER_LEN) {
-        program.section(file.len(), header, names, code)?;
+    let names = class.section_names(file)?;
+    for header in class.section_headers(file)? {
+        program.section(file, header, names, (class, code))?;
     }
     program.ranges.sort_by_key(|range| range.start);
     let apart = program.ranges.windows(2).all(|pair| pair[0].end() <= pair[1].start);
@@ -90,56 +69,63 @@ fn read(bytes: &[u8], start: usize) -> Option<Program> {
         .then_some(program)
 }
 
-fn headers(file: &[u8], at: usize, number: u16, len: usize) -> Option<&[u8]> {
-    if at < FILE_HEADER_LEN {
-        return None;
-    }
-    file.get(at..)?.get(..usize::from(number) * len)
-}
-
 impl Program {
     /// Takes note of a program header.
-    fn load(&mut self, file_len: usize, header: &[u8]) -> Option<()> {
+    fn load(&mut self, file_len: usize, header: &[u8], class: &Class) -> Option<()> {
         const LOAD: u32 = 1;
         if word(header, 0)? != LOAD {
             return Some(());
         }
-        let (offset, len) = (count(header, 8)?, count(header, 32)?);
+        let (offset, len) = (class.count(header, class.load_offset)?, class.count(header, class.load_len)?);
         if offset.checked_add(len)? > file_len {
             return None;
         }
         let start = self.start.checked_add(u32::try_from(offset).ok()?)?;
-        let load = Load { start, len: u32::try_from(len).ok()?, address: long(header, 16)? };
-        self.loads.push((word(header, 4)?, load));
+        let load =
+            Load { start, len: u32::try_from(len).ok()?, address: class.long(header, class.load_address)? };
+        self.loads.push((word(header, class.load_flags)?, load));
         Some(())
     }
 
     /// Takes note of a section header.
-    fn section(&mut self, file_len: usize, header: &[u8], names: &[u8], code: Kind) -> Option<()> {
+    fn section(
+        &mut self,
+        file: &[u8],
+        header: &[u8],
+        names: &[u8],
+        (class, code): (&Class, Kind),
+    ) -> Option<()> {
         const WRITE: u64 = 1;
         const ALLOC: u64 = 2;
         const EXECUTE: u64 = 4;
         const THREAD: u64 = 0x400;
-        let (kind, flags) = (word(header, 4)?, long(header, 8)?);
-        let (address, offset, len) = (long(header, 16)?, count(header, 24)?, count(header, 32)?);
+        let (kind, flags) = (word(header, 4)?, class.long(header, class.section_flags)?);
+        let address = class.long(header, class.section_address)?;
+        let (offset, len) = (class.section_offset(header)?, class.count(header, class.section_len)?);
         let name = names.get(word(header, 0)? as usize..)?;
-        let kind = match kind {
+        let words = if class.is_wide() { Kind::Words } else { Kind::Words32 };
+        let mut kind = match kind {
             // Bytes of the program's own.
             1 if flags & EXECUTE != 0 => code,
             1 if name.starts_with(b".eh_frame_hdr\0") => Kind::UnwindIndex,
             1 | 0x7000_0001 if name.starts_with(b".eh_frame\0") => Kind::Unwind,
             1 if name.starts_with(b".rodata") => Kind::Tables,
-            1 if flags & (WRITE | ALLOC) == WRITE | ALLOC => Kind::Words,
+            0x7000_0001 if name.starts_with(b".ARM.exidx\0") => Kind::ExceptionIndex,
+            1 if flags & (WRITE | ALLOC) == WRITE | ALLOC => words,
+            // Symbols and relocations; in files of 64 bits they are words of which some are addresses.
+            2 | 11 if !class.is_wide() => Kind::Symbols32,
+            9 if !class.is_wide() => Kind::Relocations32,
             // Symbols, relocations, the dynamic section, lists of functions.
-            2 | 4 | 6 | 11 | 14 | 15 => Kind::Words,
+            2 | 4 | 6 | 11 | 14 | 15 => words,
             8 if flags & (ALLOC | THREAD) == ALLOC => {
                 self.zeros = Some(Load { start: 0, len: u32::try_from(len).ok()?, address });
                 return Some(());
             }
             _ => return Some(()),
         };
-        if offset.checked_add(len)? > file_len {
-            return None;
+        let bytes = file.get(offset..)?.get(..len)?;
+        if kind == Kind::Arm && !sets::is_a32(bytes) {
+            kind = Kind::Thumb;
         }
         if len > 0 {
             let start = self.start.checked_add(u32::try_from(offset).ok()?)?;

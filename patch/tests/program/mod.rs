@@ -1,5 +1,9 @@
 //! Small programs, linked as often as a test wants: the same functions at other addresses.
 
+mod sets;
+
+pub(crate) use sets::{Set, link_for};
+
 /// A function: bytes that are only its own, and the numbers of the functions it calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Function {

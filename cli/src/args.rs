@@ -37,6 +37,8 @@ pub enum Command {
     List(List),
     /// Tell what a device that holds A would download to reach B
     Diff(Diff),
+    /// Tell which files are new in B, why, and what another build of it would save
+    Explain(Explain),
     /// Add a patch between two published versions
     Patch(Patch),
     /// Hash again all that a store or an index leads to
@@ -171,6 +173,24 @@ pub struct Diff {
     /// For the costs by chunks alone (--json): fetch frames together that lie at most this far apart
     #[arg(long, default_value = "64KiB", value_name = "SIZE")]
     pub gap: Size,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = with_exit_codes("\
+Example:
+  chunk explain store/image.ext4@1.0.cidx store/image.ext4.cidx
+
+Names the files of ext4, squashfs and tar, also in the partitions of a disk. A file pays for its bytes in all chunks
+that A has not, so it may pay for a neighbour that changed. `diff` tells what the download is."))]
+pub struct Explain {
+    /// What the device holds: an index, or any file or block device
+    pub a: PathBuf,
+    /// The index it wants
+    pub b: PathBuf,
+    /// List so many files and kinds of metadata
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub limit: usize,
 }
 
 /// Arguments of `verify`.

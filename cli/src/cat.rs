@@ -35,7 +35,7 @@ pub(crate) fn run(cat: &Cat, _: &Output) -> Result<(), Failure> {
 }
 
 /// Exit code and hint for what kept bytes from being read.
-fn failure(error: ReadError) -> Failure {
+pub(crate) fn failure(error: ReadError) -> Failure {
     let hint = "`chunk verify --set-aside STORE`, then `chunk make` of the same image, mends the store";
     match &error {
         ReadError::Fetch(fetch) => {

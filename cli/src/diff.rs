@@ -123,12 +123,12 @@ fn plan(a: &Path, wanted: &Located) -> Result<Report, Failure> {
 }
 
 /// Whether A is taken for what the device holds: a file that is no index; a name that is no file means an index.
-fn is_image(a: &Path) -> bool {
+pub(crate) fn is_image(a: &Path) -> bool {
     !locate::is_index(a) && a.exists()
 }
 
 /// What the device on A holds.
-fn have(a: &Path, wanted: &Index<Vec<u8>>) -> Result<Have, Failure> {
+pub(crate) fn have(a: &Path, wanted: &Index<Vec<u8>>) -> Result<Have, Failure> {
     let mut have = Have::default();
     let params = wanted.record().params();
     if is_image(a) {
@@ -155,7 +155,7 @@ fn have(a: &Path, wanted: &Index<Vec<u8>>) -> Result<Have, Failure> {
 }
 
 /// Opens a file or block device. Opening a pipe would wait for ever, and a terminal never ends.
-fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_file() || kind.is_block_device() {
         return File::open(path);

@@ -8,6 +8,7 @@ pub mod args;
 mod cat;
 mod diff;
 mod exit;
+mod explain;
 mod extract;
 mod generate;
 mod info;
@@ -38,6 +39,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Command::Info(info) => info::run(info, &output),
         Command::List(list) => list::run(list, &output),
         Command::Diff(diff) => diff::run(diff, &output),
+        Command::Explain(explain) => explain::run(explain, &output),
         Command::Patch(patch) => patch::run(patch, &output),
         Command::Verify(verify @ Verify { what, index: Some(index), .. }) => {
             extract::verify(verify, what, index, &output)

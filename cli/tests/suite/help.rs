@@ -11,9 +11,9 @@ use clap::CommandFactory;
 
 use crate::sandbox::Sandbox;
 
-const VERBS: [&str; 13] = [
-    "make", "info", "list", "diff", "patch", "verify", "extract", "plan", "pull", "serve", "proxy", "cat",
-    "generate",
+const VERBS: [&str; 14] = [
+    "make", "info", "list", "diff", "explain", "patch", "verify", "extract", "plan", "pull", "serve",
+    "proxy", "cat", "generate",
 ];
 
 #[test]

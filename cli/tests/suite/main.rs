@@ -9,6 +9,7 @@ mod cat;
 mod damage;
 mod diff;
 mod disk;
+mod explain;
 mod extract;
 mod extract_events;
 mod extract_machine;

@@ -7,6 +7,7 @@
 //! block has been checked.
 
 mod alias;
+mod capped;
 mod content;
 mod demand;
 mod error;

@@ -11,7 +11,7 @@ use crate::opened::Opened;
 use crate::patched::Staging;
 use crate::places::Places;
 use crate::plan::{Held, Plan, Totals};
-use crate::recipe::Recipe;
+use crate::recipe::{Fetched, Recipe};
 use crate::seed::Seed;
 use crate::survey::{Known, Looked, OpenIndex, Survey, blocks_of};
 use crate::verified::Check;
@@ -84,7 +84,10 @@ impl Job<'_> {
                     prepared.seeds.push(staged);
                     prepared.is_staged = true;
                 }
-                Err(without) => prepared.plan = without,
+                Err(without) => {
+                    prepared.plan = without;
+                    self.expect_allowed(&prepared.plan.totals, prepared.recipe.fetched(), prepared.late)?;
+                }
             }
         }
         let totals = &prepared.plan.totals;
@@ -97,6 +100,15 @@ impl Job<'_> {
         match looked {
             Looked::Right(survey, index) => Ok(Prepared::nothing_to_do(survey, index, self.options.threads)),
             Looked::Wrong(survey, index) => self.conclude(self.survey(survey, index)?),
+        }
+    }
+
+    /// Refuses to download more than is allowed.
+    fn expect_allowed(&self, totals: &Totals, index: Fetched, late: u64) -> Result<(), ExtractError> {
+        let needed = totals.download + index.bytes + late;
+        match self.options.max_download {
+            Some(allowed) if needed > allowed => Err(ExtractError::TooMuch { needed, allowed }),
+            _ => Ok(()),
         }
     }
 
@@ -124,10 +136,7 @@ impl Job<'_> {
         };
         let by_frames = plan(&places);
         let (plan, staging) = self.plan_staging(&mut survey, &recipe, &mut places, by_frames, &plan)?;
-        let needed = plan.totals.download + recipe.fetched().bytes + survey.late;
-        if let Some(allowed) = self.options.max_download.filter(|allowed| needed > *allowed) {
-            return Err(ExtractError::TooMuch { needed, allowed });
-        }
+        self.expect_allowed(&plan.totals, recipe.fetched(), survey.late)?;
         self.observer.notice(&Notice::Planned(&plan.totals));
         let memory = (recipe.memory() + places.memory() + plan.memory()) as u64;
         let known = memory + check.memory() as u64;

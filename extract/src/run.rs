@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::capped::Capped;
 use crate::content::Content;
 use crate::demand;
 use crate::job::{ExtractError, Job, Notice, Progress, Report, Verify, Version};
@@ -25,7 +26,14 @@ pub(crate) const FLUSH: u64 = 128 << 20;
 
 impl Job<'_> {
     /// Makes the image.
-    pub fn run(mut self) -> Result<Report, ExtractError> {
+    pub fn run(self) -> Result<Report, ExtractError> {
+        let Some(allowed) = self.options.max_download else { return self.make() };
+        // The plan is held to it before anything is written; this holds what is not as planned.
+        let capped = Capped::new(self.source, allowed);
+        Job { source: &capped, ..self }.make().map_err(|error| capped.explain(error))
+    }
+
+    fn make(mut self) -> Result<Report, ExtractError> {
         let index = self.open_index()?;
         let image_len = index.head().record().image_len();
         let mut opened = self.open_target(image_len)?;

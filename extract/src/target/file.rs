@@ -28,6 +28,9 @@ impl Replacement {
         // What a link leads to is replaced, not the link.
         let resolved = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let path = resolved.as_path();
+        if let Ok(existing) = File::open(path) {
+            guard::check_file(&existing).map_err(|refusal| TargetError::Refused(path.to_owned(), refusal))?;
+        }
         let part = part_of(path);
         let file = open_locked(&part, open_private)?;
         let opens = |error| TargetError::Open(part.clone(), error);

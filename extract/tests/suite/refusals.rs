@@ -174,3 +174,17 @@ fn swap_space_is_refused_whether_it_is_a_device_or_a_file() {
     let Some(_swap) = SwapArea::start(device.path()) else { return };
     assert_eq!(refusal(device.path(), Existing::Update, &[]), Refusal::Swap);
 }
+
+#[test]
+fn a_file_that_a_loop_device_shows_is_not_replaced() {
+    let store = Store::new();
+    store.make("new", &noise(1, 100_000));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("shown");
+    std::fs::write(&path, vec![7; 1 << 20]).expect("written");
+    let Some(_device) = LoopDevice::attach(&path) else { return };
+    let source = store.source();
+    let error = fail(job(&source, store.index("new"), &path, Existing::Replace));
+    assert!(matches!(error, ExtractError::Target(TargetError::Refused(_, Refusal::Loop(_)))), "{error:?}");
+    assert!(std::fs::read(&path).expect("a file") == vec![7; 1 << 20]);
+}

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use chunk_extract::{Existing, Seed, SeedPart, Window};
+use chunk_extract::{Existing, ExtractError, Job, Options, Seed, SeedPart, Window};
 use chunk_testing::{BadDisk, BadSector};
 use tempfile::TempDir;
 
@@ -142,4 +142,30 @@ fn a_bad_sector_of_a_seed_costs_the_chunks_around_it() {
             assert_eq!(late, 0, "the scan has told");
         }
     }
+}
+
+#[test]
+fn no_more_is_downloaded_than_is_allowed_whatever_a_seed_turns_out_to_be() {
+    let (old, new) = (noise(41, 6 << 20), noise(41, 6 << 20));
+    let store = Store::new();
+    store.make("new", &new);
+    let lists = store.lists("new");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("seed");
+    let mut wrong = old;
+    // Few enough bytes that a sample of the chunks may be right.
+    wrong.iter_mut().skip(500_000).step_by(1 << 20).for_each(|byte| *byte ^= 1);
+    std::fs::write(&path, &wrong).expect("written");
+    let source = store.source();
+    let target = directory.path().join("target");
+    let job = || Job {
+        seeds: vec![seed(&path, Some(lists.clone()))],
+        ..job(&source, "new.cidx", &target, Existing::Keep)
+    };
+    let planned = job().plan().expect("a plan");
+    let allowed = planned.totals.download + planned.index.bytes;
+    let (before, options) = (source.bytes(), Options { max_download: Some(allowed), ..Options::default() });
+    let failed = Job { options, ..job() }.run();
+    assert!(matches!(failed, Err(ExtractError::TooMuch { .. })), "{failed:?}");
+    assert!(source.bytes() - before <= allowed, "{} of {allowed}", source.bytes() - before);
 }

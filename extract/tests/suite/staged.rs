@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chunk_extract::{Destination, Existing, Job, Options, Report, State};
+use chunk_extract::{Destination, Existing, ExtractError, Job, Options, Report, State};
 use chunk_testing::LoopDevice;
 use tempfile::TempDir;
 
@@ -169,4 +169,23 @@ fn an_image_and_its_state_can_be_pulled_ahead() {
     assert_eq!(pulled.totals.download + pulled.index.bytes, source.bytes());
     assert_eq!(pulled.totals.patches, 1);
     assert_is(&own.target(), &own.images[0]);
+}
+
+#[test]
+fn no_more_is_downloaded_than_is_allowed_where_a_patch_fails_in_place() {
+    let own = Own::new();
+    let source = own.store.source();
+    let planned = own.job(&source, 2, &own.target()).plan().expect("a plan");
+    let allowed = planned.totals.download + planned.index.bytes + 100;
+    for patch in own.patches() {
+        let mut wrong = fs::read(&patch).expect("there");
+        let end = wrong.len() - 20;
+        wrong[end - 2000..end].fill(0x5a);
+        fs::write(&patch, &wrong).expect("written");
+    }
+    let source = own.store.source();
+    let options = Options { max_download: Some(allowed), ..Options::default() };
+    let failed = Job { options, ..own.job(&source, 2, &own.target()) }.run();
+    assert!(matches!(failed, Err(ExtractError::TooMuch { .. })), "{failed:?}");
+    assert!(source.bytes() <= allowed, "{} of {allowed}", source.bytes());
 }

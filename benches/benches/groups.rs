@@ -11,7 +11,6 @@ use chunk_patch::{Decoder, Effort, Limits, encode};
 use criterion::{Criterion, Throughput};
 
 #[path = "../../patch/tests/program/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "tests need more of it")]
 mod program;
 
 /// Functions of the small program.

@@ -67,9 +67,12 @@ fn edited(mut input: Unstructured) -> arbitrary::Result<()> {
     Ok(())
 }
 
+/// A base, the length of its target, and patches between them.
+type Linked = (Vec<u8>, usize, [Vec<u8>; 2]);
+
 /// Damaged patches of programs.
 fn linked(mut input: Unstructured) -> arbitrary::Result<()> {
-    static PATCHES: LazyLock<Vec<(Vec<u8>, usize, [Vec<u8>; 2])>> = LazyLock::new(|| {
+    static PATCHES: LazyLock<Vec<Linked>> = LazyLock::new(|| {
         let functions = program::functions(300, 1);
         let machines = [None].into_iter().chain(program::Set::ALL.map(Some));
         let of_machine = |set| {

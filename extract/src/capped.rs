@@ -7,7 +7,8 @@ use chunk_fetch::{FetchError, FetchErrorKind, Source, Speed, Spent};
 
 use crate::job::ExtractError;
 
-/// A source that gives no more than so many bytes.
+/// A source that gives no more than so many bytes of packs and patches. What plans are made of is counted, too, but
+/// given in any case: a plan tells how much it would be.
 pub(crate) struct Capped<'a> {
     inner: &'a dyn Source,
     allowed: u64,
@@ -32,7 +33,8 @@ impl<'a> Capped<'a> {
     fn give(&self, object: &str, range: Range<u64>) -> Result<(), FetchError> {
         let len = range.end.saturating_sub(range.start);
         let given = self.given.fetch_add(len, Ordering::Relaxed).saturating_add(len);
-        if given <= self.allowed {
+        let is_bulk = object.starts_with("packs/") || object.starts_with("patches/");
+        if given <= self.allowed || !is_bulk {
             return Ok(());
         }
         self.refused.fetch_max(given, Ordering::Relaxed);
@@ -58,9 +60,8 @@ impl Source for Capped<'_> {
     }
 
     fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
-        let left = self.allowed.saturating_sub(self.given.load(Ordering::Relaxed));
-        let len = self.inner.open(object, at_most.min(left.max(1)), buffer)?;
-        self.give(object, 0..buffer.len() as u64)?;
+        let len = self.inner.open(object, at_most, buffer)?;
+        self.given.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         Ok(len)
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chunk_fetch::{DirectorySource, FetchError, Source};
+use chunk_fetch::{DirectorySource, FetchError, Source, Speed};
 
 /// A store in a directory, and what was read of it.
 #[derive(Debug)]
@@ -15,17 +15,23 @@ pub(crate) struct Counting {
     pack_requests: AtomicU64,
     /// So many of the first answers from packs have a bit flipped.
     wrong: AtomicU64,
+    speed: Option<Speed>,
 }
 
 impl Counting {
     pub(crate) fn new(root: &Path) -> Self {
         let [bytes, requests, pack_requests, wrong] = [0; 4].map(AtomicU64::new);
-        Self { inner: DirectorySource::new(root), bytes, requests, pack_requests, wrong }
+        Self { inner: DirectorySource::new(root), bytes, requests, pack_requests, wrong, speed: None }
     }
 
     /// The same, but so many of the first answers from packs are wrong.
     pub(crate) fn lying(root: &Path, times: u64) -> Self {
         Self { wrong: AtomicU64::new(times), ..Self::new(root) }
+    }
+
+    /// The same, as if it had been measured to be so far away.
+    pub(crate) fn with_speed(self, speed: Speed) -> Self {
+        Self { speed: Some(speed), ..self }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -65,5 +71,9 @@ impl Source for Counting {
         let len = self.inner.open(object, at_most, buffer)?;
         self.count(object, buffer);
         Ok(len)
+    }
+
+    fn speed(&self) -> Option<Speed> {
+        self.speed
     }
 }

@@ -10,6 +10,7 @@ mod counting;
 mod damage;
 mod devices;
 mod files;
+mod gaps;
 mod giants;
 mod images;
 mod model;

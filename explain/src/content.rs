@@ -11,6 +11,9 @@ use crate::unfold::{Format, unfold};
 const UNIT: usize = 4096;
 /// Most bytes that a piece unfolds to: squashfs has no larger blocks.
 const MOST_UNFOLDED: usize = 1 << 20;
+/// Bytes that are unfolded for each byte of the image, all in all. Files in any order, each compared with a few, take
+/// less; an image that has a million files in one block would take days.
+const MOST_PER_BYTE: u64 = 256;
 /// Most bytes of a piece that are read at once.
 const PART: u64 = 1 << 16;
 
@@ -21,11 +24,14 @@ pub(crate) struct Opened<'a> {
     pub(crate) layout: Layout,
     /// What was unfolded last: small files share such blocks.
     unfolded: Option<(Range<u64>, Vec<u8>)>,
+    /// Bytes that may still be unfolded.
+    left: u64,
 }
 
 impl<'a> Opened<'a> {
     pub(crate) fn new(image: Cached<'a>, layout: Layout) -> Self {
-        Self { image, layout, unfolded: None }
+        let left = image.len().saturating_mul(MOST_PER_BYTE).saturating_add(MOST_UNFOLDED as u64);
+        Self { image, layout, unfolded: None, left }
     }
 
     /// The content of file `number`.
@@ -59,9 +65,14 @@ impl<'a> Opened<'a> {
             }
             form => {
                 if self.unfolded.as_ref().is_none_or(|(range, _)| *range != piece.image) {
+                    if self.left == 0 {
+                        return Ok(Part::Unreadable);
+                    }
                     let bytes = self.image.get(piece.image.clone())?.unwrap_or_default();
                     self.unfolded =
                         unfold(form, bytes, MOST_UNFOLDED).map(|plain| (piece.image.clone(), plain));
+                    let taken = self.unfolded.as_ref().map_or(MOST_UNFOLDED, |(_, plain)| plain.len());
+                    self.left = self.left.saturating_sub(taken as u64);
                 }
                 let plain = self.unfolded.as_ref().and_then(|(_, plain)| plain.get(in_memory(start)..));
                 plain.and_then(|plain| plain.get(..in_memory(len))).map(<[u8]>::to_vec)
@@ -199,4 +210,51 @@ fn streams(a: &mut dyn Read, b: &mut dyn Read, most: u64, budget: &mut u64) -> D
 fn fill(from: &mut dyn Read, unit: &mut Vec<u8>) -> Option<()> {
     unit.clear();
     from.take(UNIT as u64).read_to_end(unit).ok().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Piece;
+    use crate::read::ReadAt;
+
+    struct Memory(Vec<u8>);
+
+    impl ReadAt for Memory {
+        fn len(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            let start = usize::try_from(offset).expect("it is in memory");
+            buffer.copy_from_slice(&self.0[start..][..buffer.len()]);
+            Ok(())
+        }
+    }
+
+    /// Two files in blocks of their own.
+    fn opened(image: &mut Memory, first: u64) -> Opened<'_> {
+        let mut layout = Layout::default();
+        let len = image.len();
+        for image in [0..first, first..len] {
+            layout.add_file(String::new(), 5000, 0, 0);
+            layout.add_piece(Piece { form: Form::Zstd, image, skip: 0, len: 5000 });
+        }
+        Opened::new(Cached::new(image), layout.finish())
+    }
+
+    #[test]
+    fn blocks_that_are_unfolded_again_and_again_become_unreadable() {
+        let blocks = [1, 2].map(|byte| zstd::bulk::compress(&[byte; 5000], 1).unwrap());
+        let first = blocks[0].len() as u64;
+        let mut image = Memory(blocks.concat());
+        let mut opened = opened(&mut image, first);
+        let mut read = |number| {
+            let mut bytes = Vec::new();
+            opened.content(number).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        assert_eq!((read(0).unwrap(), read(1).unwrap()), (vec![1; 5000], vec![2; 5000]));
+        let turns = (0..1000).take_while(|turn| read(turn % 2).is_ok()).count();
+        assert!((150..300).contains(&turns), "{turns} times 5000 bytes are about a megabyte");
+    }
 }

@@ -97,6 +97,11 @@ impl Failure {
         self.exit
     }
 
+    /// What went wrong.
+    pub(crate) fn error(&self) -> &(dyn Error + 'static) {
+        &*self.error
+    }
+
     /// Says what went wrong on stderr; in JSON if the output is.
     pub fn tell(&self, json: bool) {
         let mut chain = vec![self.error.to_string()];

@@ -118,7 +118,7 @@ pub(crate) fn proxy(proxy: &Proxy, output: &Output) -> Result<(), Failure> {
     let mut parts = Vec::new();
     for (number, seed) in proxy.seed.iter().enumerate() {
         let index = proxy.seed_index.get(number).map(PathBuf::as_path);
-        parts.push(seeds::open(seed, index, state.as_ref(), &watch.stop())?);
+        parts.extend(seeds::open(seed, index, state.as_ref(), watch)?);
     }
     let job = Job {
         source,

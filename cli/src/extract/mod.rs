@@ -54,7 +54,7 @@ pub(crate) fn run(extract: &Extract, output: &Output) -> Result<(), Failure> {
     let report = done.inspect_err(|failure| {
         watch.event(&json!({"ev": "failed", "exit": failure.exit() as u8}));
     })?;
-    let answer = Answer::of_run(&target, &report);
+    let answer = Answer::of_run(&target, &report).without(watch.unused());
     watch.event(&json!({"ev": "done", "report": &answer}));
     drop(watch);
     if target == STDOUT {
@@ -80,7 +80,7 @@ pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
     let task = Task::new(&pull.what, &watch)?;
     let target = task.target.clone();
     let report = task.run(&pull.what, options(&pull.what), &watch, |job| job.pull())?;
-    let answer = Answer::of_pull(&target, &report);
+    let answer = Answer::of_pull(&target, &report).without(watch.unused());
     drop(watch);
     output.answer(&answer, || answer.pulled())
 }
@@ -89,7 +89,7 @@ fn plan_task(what: &What, task: Task, watch: &Watch, output: &Output) -> Result<
     let target = task.target.clone();
     let report = task.run(what, options(what), watch, |job| job.plan())?;
     let cached = what.network.most_cached(report.totals.download + report.index.bytes);
-    let answer = Answer::of_plan(&target, &report, cached);
+    let answer = Answer::of_plan(&target, &report, cached).without(watch.unused());
     output.answer(&answer, || answer.lines())
 }
 
@@ -152,10 +152,10 @@ impl Task {
             let index = what.seed_index.get(number).map(PathBuf::as_path);
             // Who names a file as seed and as target wants it updated.
             in_place |= !what.force && !is_stream && is_same(Path::new(seed), &path);
-            parts.push(seeds::open(seed, index, state.as_ref(), &observer.stop())?);
+            parts.extend(seeds::open(seed, index, state.as_ref(), observer)?);
         }
         let spare = what.seed_index.get(what.seed.len());
-        let own_lists = spare.map(|index| seeds::lists(index)).transpose()?;
+        let own_lists = spare.and_then(|index| seeds::lists(&self.target, index, observer));
         let destination = if is_stream {
             Destination::Stream(Box::new(io::stdout()))
         } else {

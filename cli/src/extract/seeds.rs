@@ -1,5 +1,6 @@
 //! Seeds as they are typed, opened.
 
+use std::error::Error;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -11,51 +12,74 @@ use chunk_fetch::DirectorySource;
 use chunk_index::LeafList;
 
 use crate::exit::{Exit, Failure};
-use crate::locate::{self, In};
+use crate::extract::Watch;
+use crate::locate;
 use crate::size::Size;
 use crate::stdin::Stdin;
 
 /// What stands for stdin on the command line.
 const STDIN: &str = "-";
 
-/// Opens the seed typed as `text`, whose chunks `index` tells if it is given.
+/// Opens the seed typed as `text`, whose chunks `index` tells if it is given. A seed is a hint: one that cannot be used,
+/// and an index that cannot, are warned of, and it goes on without them.
 pub(crate) fn open(
     text: &str,
     index: Option<&Path>,
     state: Option<&State>,
-    stop: &Arc<AtomicBool>,
-) -> Result<SeedPart, Failure> {
+    watch: &Watch,
+) -> Result<Option<SeedPart>, Failure> {
     if text == STDIN {
-        let seed = spool(stop).map_err(|error| match error.kind() {
-            io::ErrorKind::Interrupted => Failure::new(Exit::Interrupted, "interrupted"),
-            _ => fails(Path::new("standard input"), error),
-        })?;
-        return Ok(SeedPart { seed, lists: index.map(lists).transpose()? });
+        return match spool(&watch.stop()) {
+            Ok(seed) => {
+                Ok(Some(SeedPart { seed, lists: index.and_then(|index| lists(STDIN, index, watch)) }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Err(Failure::new(Exit::Interrupted, "interrupted"))
+            }
+            Err(error) => Ok(unusable("standard input", &error, watch)),
+        };
     }
     let (path, part) = split(text)?;
-    let opens = |error| fails(&path, error);
     if path.is_dir() {
-        let directory = Directory::open(&path).map_err(opens)?;
-        return Ok(SeedPart { seed: Seed::directory(text.to_owned(), directory), lists: None });
+        return Ok(match Directory::open(&path) {
+            Ok(directory) => {
+                Some(SeedPart { seed: Seed::directory(text.to_owned(), directory), lists: None })
+            }
+            Err(error) => unusable(text, &error, watch),
+        });
     }
     if locate::is_index(&path) && part.is_none() {
-        let located = locate::open(&path)?;
-        let source = Box::new(DirectorySource::new(located.store()));
-        let seed = Seed::store(text.to_owned(), StoreSeed::new(located.index, source));
-        return Ok(SeedPart { seed, lists: None });
+        return Ok(match locate::open(&path) {
+            Ok(located) => {
+                let source = Box::new(DirectorySource::new(located.store()));
+                let seed = Seed::store(text.to_owned(), StoreSeed::new(located.index, source));
+                Some(SeedPart { seed, lists: None })
+            }
+            Err(failure) => unusable(text, failure.error(), watch),
+        });
     }
-    let window = Window::open(&path, part.clone()).map_err(opens)?;
+    let window = match Window::open(&path, part.clone()) {
+        Ok(window) => window,
+        Err(error) => return Ok(unusable(text, &error, watch)),
+    };
     let lists = match index {
-        Some(index) => Some(lists(index)?),
+        Some(index) => lists(text, index, watch),
         None if part.is_none() => beside(&path).or_else(|| state?.lists(&path)),
         None => None,
     };
-    Ok(SeedPart { seed: Seed::window(text.to_owned(), window), lists })
+    Ok(Some(SeedPart { seed: Seed::window(text.to_owned(), window), lists }))
 }
 
-/// The chunks that an index tells.
-pub(crate) fn lists(index: &Path) -> Result<Vec<LeafList>, Failure> {
-    index_lists_at(index).map_err(|error| Failure::new(Exit::Index, In { path: index.to_owned(), error }))
+/// The chunks that `index` tells of `seed`; nothing if it is no index.
+pub(crate) fn lists(seed: &str, index: &Path, watch: &Watch) -> Option<Vec<LeafList>> {
+    let told = index_lists_at(index);
+    told.inspect_err(|error| watch.misled(seed, &index.display().to_string(), error)).ok()
+}
+
+/// Tells that it goes on without `seed`.
+fn unusable(seed: &str, error: &(dyn Error + 'static), watch: &Watch) -> Option<SeedPart> {
+    watch.unusable(seed, error);
+    None
 }
 
 /// The chunks that an index beside the seed tells, if there is one that can be read.
@@ -85,16 +109,15 @@ fn split(text: &str) -> Result<(PathBuf, Option<Range<u64>>), Failure> {
         Failure::new(Exit::Usage, format!("seed {text}: {why}"))
             .hint("a part of a seed is PATH@OFFSET+LENGTH")
     };
-    let (offset, length) =
-        part.split_once('+').ok_or_else(|| wrong(format!("{} does not exist", whole.display())))?;
+    let Some((offset, length)) = part.split_once('+') else {
+        // A file of that name that is not there is no seed, and no mistake either.
+        let is_meant = Path::new(path).exists();
+        let absent = || wrong(format!("{} does not exist", whole.display()));
+        return if is_meant { Err(absent()) } else { Ok((whole, None)) };
+    };
     let size = |text: &str| text.parse::<Size>().map(|Size(size)| size).map_err(wrong);
     let (offset, length) = (size(offset)?, size(length)?);
     Ok((PathBuf::from(path), Some(offset..offset.saturating_add(length))))
-}
-
-fn fails(path: &Path, error: io::Error) -> Failure {
-    Failure::new(Exit::Source, In { path: path.to_owned(), error })
-        .hint("a seed is a file, block device, directory or index that can be read")
 }
 
 #[cfg(test)]
@@ -107,6 +130,8 @@ mod tests {
         assert_eq!((path, part), (PathBuf::from("/dev/sda"), Some(1 << 20..(1 << 20) + (64 << 10))));
         assert_eq!(split("/dev/sda").expect("right"), (PathBuf::from("/dev/sda"), None));
         assert!(split("/dev/sda@x+1").is_err());
-        assert!(split("/dev/sda@1").is_err());
+        let (whole, named) = (PathBuf::from("/dev/null@1"), PathBuf::from("/none/image@1.2"));
+        assert!(split(whole.to_str().expect("plain")).is_err());
+        assert_eq!(split(named.to_str().expect("plain")).expect("a name"), (named, None));
     }
 }

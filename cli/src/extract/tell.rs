@@ -6,6 +6,7 @@ use std::time::Duration;
 use chunk_extract::{Phases, Report};
 use serde::Serialize;
 
+use crate::exit::visible;
 use crate::size::{counted, human};
 
 /// A plan, or what came of it.
@@ -19,6 +20,8 @@ pub(super) struct Answer {
     kept_bytes: u64,
     zero_bytes: u64,
     seeds: Vec<Copied>,
+    /// Seeds that could not be used.
+    unused_seeds: Vec<String>,
     /// Fetched for one place and copied to others.
     repeated_bytes: u64,
     /// Made by patches.
@@ -119,6 +122,7 @@ impl Answer {
             kept_bytes: totals.kept,
             zero_bytes: totals.zero,
             seeds: named.map(|(seed, bytes)| Copied { seed: seed.clone(), bytes: *bytes }).collect(),
+            unused_seeds: Vec::new(),
             repeated_bytes: totals.repeated,
             patched_bytes: totals.patched,
             missing_bytes: totals.missing,
@@ -143,6 +147,11 @@ impl Answer {
         }
     }
 
+    /// The same, of a run that went on without these seeds.
+    pub(super) fn without(self, unused_seeds: Vec<String>) -> Self {
+        Self { unused_seeds, ..self }
+    }
+
     /// One line about what was done.
     pub(super) fn line(&self, took: Duration) -> String {
         if self.outcome == "unchanged" {
@@ -159,10 +168,14 @@ impl Answer {
             0 => String::new(),
             patched => format!("patched {}, ", human(patched)),
         };
+        let unused = match &self.unused_seeds[..] {
+            [] => String::new(),
+            unused => format!(" (without {})", visible(&unused.join(", "))),
+        };
         let peak =
             self.peak_memory_bytes.map_or_else(String::new, |peak| format!("memory {}, ", human(peak)));
         format!(
-            "extracted {}: image {}, kept {}, from seeds {}, {patched}downloaded {} in {} with {retries}, \
+            "extracted {}: image {}, kept {}, from seeds {}{unused}, {patched}downloaded {} in {} with {retries}, \
              written {}, {peak}{} s\n",
             self.target,
             human(self.image_bytes),
@@ -193,6 +206,7 @@ impl Answer {
             format!("zeros     {}", human(self.zero_bytes)),
         ];
         lines.extend(self.seeds.iter().map(|seed| format!("seed      {}  {}", human(seed.bytes), seed.seed)));
+        lines.extend(self.unused_seeds.iter().map(|seed| format!("unusable  seed {}", visible(seed))));
         if self.patch_bytes > 0 {
             let (made, bytes) = (human(self.patched_bytes), human(self.patch_bytes));
             let several =

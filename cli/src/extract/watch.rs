@@ -1,6 +1,7 @@
 //! What others see of an extraction: a terminal, a supervisor, a program that reads events.
 
 use std::env;
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::linux::net::SocketAddrExt;
@@ -31,6 +32,8 @@ pub(crate) struct Watch {
     supervisor: Option<(UnixDatagram, SocketAddr)>,
     last: Mutex<Option<(&'static str, Instant, Instant)>>,
     stop: Arc<AtomicBool>,
+    /// Seeds that could not be used.
+    unused: Mutex<Vec<String>>,
 }
 
 /// What is shown on stderr.
@@ -66,6 +69,7 @@ impl Watch {
             supervisor: supervisor(),
             last: Mutex::new(None),
             stop,
+            unused: Mutex::default(),
         })
     }
 
@@ -114,6 +118,28 @@ impl Watch {
             }
         };
         let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Tells that it goes on without `seed`.
+    pub(super) fn unusable(&self, seed: &str, error: &(dyn Error + 'static)) {
+        let why = chain(error);
+        self.warn(&format!("seed {seed} cannot be used, it goes on without: {why}"));
+        self.event(&json!({"ev": "unusable", "seed": seed, "why": why}));
+        if let Ok(mut unused) = self.unused.lock() {
+            unused.push(seed.to_owned());
+        }
+    }
+
+    /// Tells that what `index` says of `seed` is not known, so that it will be scanned.
+    pub(super) fn misled(&self, seed: &str, index: &str, error: &(dyn Error + 'static)) {
+        let why = chain(error);
+        self.warn(&format!("{index} is no index of seed {seed}, it goes on without: {why}"));
+        self.event(&json!({"ev": "misled", "seed": seed, "index": index, "why": why}));
+    }
+
+    /// The seeds that could not be used.
+    pub(super) fn unused(&self) -> Vec<String> {
+        self.unused.lock().map(|unused| unused.clone()).unwrap_or_default()
     }
 
     fn warn(&self, text: &str) {
@@ -182,6 +208,16 @@ impl Drop for Watch {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// The descriptor `fd`, opened anew so that a reader that does not read holds nothing up: it misses events.

@@ -1,6 +1,7 @@
 //! Seeds as they are typed.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use crate::image;
@@ -22,11 +23,18 @@ pub(crate) fn sandbox() -> Sandbox {
 /// Fails the test unless the seed in `arguments` held nearly all of the image.
 #[track_caller]
 fn helps(sandbox: &Sandbox, arguments: &str) -> serde_json::Value {
-    let answer = sandbox.chunk(&format!("extract --json {arguments} store/a.img out")).succeeds().json();
+    let answer = goes_on(sandbox.chunk(&format!("extract --json {arguments} store/a.img out"))).json();
     assert!(number(&answer, "missing_bytes") < LITTLE, "{answer}");
     assert!(sandbox.read("out") == sandbox.read("new"));
     fs::remove_file(sandbox.path("out")).expect("it was made");
     answer
+}
+
+/// Fails the test unless the command did its work, whatever it has warned of.
+#[track_caller]
+fn goes_on(run: Run) -> Run {
+    assert!(run.code() == Some(0), "{run}");
+    run
 }
 
 #[test]
@@ -42,7 +50,6 @@ fn a_file_is_a_seed_and_so_is_a_part_of_one() {
     fs::rename(sandbox.path("disk"), sandbox.path("disk@0+10")).expect("renamed");
     helps(&sandbox, "--seed disk@0+10");
     sandbox.chunk("extract --seed old@10 store/a.img out").fails(2).says("PATH@OFFSET+LENGTH");
-    sandbox.chunk("extract --seed none store/a.img out").fails(13).says("none");
 }
 
 #[test]
@@ -96,19 +103,78 @@ fn an_index_beside_the_seed_or_named_for_it_is_believed_as_far_as_it_is_right() 
     sandbox.write("strange", &image::noise(77, 2_000_000));
     sandbox.chunk("make --name strange --store other strange").succeeds();
     assert_eq!(is_scanned("--seed old --seed-index other/strange.cidx"), (true, true));
-    sandbox.chunk("extract --seed old --seed-index new store/a.img out").fails(3);
+}
+
+/// The names of the seeds that `answer` tells of as unusable.
+fn unused(answer: &serde_json::Value) -> Vec<&str> {
+    answer["unused_seeds"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|seed| seed.as_str().expect("a name"))
+        .collect()
 }
 
 #[test]
-fn what_is_no_seed_is_told_at_once() {
+fn an_index_that_is_none_costs_a_scan_and_not_the_image() {
+    let sandbox = sandbox();
+    sandbox.chunk("make --name old --store other old").succeeds();
+    let index = sandbox.read("other/old.cidx");
+    sandbox.write("cut", &index[..index.len() / 2]);
+    sandbox.write("empty", &[]);
+    Run::of(Command::new("mkfifo").arg(sandbox.path("pipe"))).succeeds();
+    for index in ["new", "cut", "empty", "pipe", "none", "other"] {
+        let extract = format!("extract --seed old --seed-index {index} store/a.img out");
+        goes_on(sandbox.chunk(&extract)).says(&format!("warning: {index} is no index of seed old"));
+        assert!(sandbox.read("out") == sandbox.read("new"));
+        fs::remove_file(sandbox.path("out")).expect("it was made");
+        let answer = helps(&sandbox, &format!("--seed old --seed-index {index}"));
+        assert_eq!(unused(&answer), [""; 0], "the seed itself is used");
+        // The same of what the target holds.
+        sandbox.write("out", &sandbox.read("old"));
+        helps(&sandbox, &format!("--in-place --seed-index {index}"));
+    }
+}
+
+#[test]
+fn a_seed_that_cannot_be_used_costs_download_and_is_told_of() {
     let sandbox = sandbox();
     Run::of(Command::new("mkfifo").arg(sandbox.path("pipe"))).succeeds();
-    for seed in ["pipe", "/dev/null", "/dev/zero"] {
-        let run =
-            sandbox.chunk(&format!("extract --seed {seed} store/a.img out")).fails(13).answers_nothing();
-        run.says("neither a regular file nor a block device").says("hint: a seed is a file");
+    let index = sandbox.read("store/a.img.cidx");
+    sandbox.write("cut.cidx", &index[..index.len() / 2]);
+    let useless = ["none", "none/below", "none@4K+8K", "none@1.2", "pipe", "/dev/null", "cut.cidx"];
+    for seed in useless {
+        let run = goes_on(sandbox.chunk(&format!("extract --seed {seed} store/a.img out")));
+        let run = run.says(&format!("warning: seed {seed} cannot be used, it goes on without"));
+        assert!(run.text().contains(&format!("(without {seed})")), "{run}");
+        assert!(sandbox.read("out") == sandbox.read("new"));
+        fs::remove_file(sandbox.path("out")).expect("it was made");
+        let answer = helps(&sandbox, &format!("--seed {seed} --seed old"));
+        assert_eq!(unused(&answer), [seed]);
+        assert_eq!(string(&answer["seeds"][0], "seed"), "old");
+        let run = goes_on(sandbox.chunk(&format!("plan --seed {seed} store/a.img out")));
+        assert!(run.text().contains(&format!("unusable  seed {seed}")), "{run}");
+        let run = sandbox.chunk(&format!("extract --max-download 100K --seed {seed} store/a.img out"));
+        assert!(run.code() == Some(21), "{run}");
+        assert!(!sandbox.path("out").exists());
     }
-    assert!(!sandbox.path("out").exists() && !sandbox.path("out.part").exists());
+    sandbox.chunk("extract --seed old@10 store/a.img out").fails(2).says("PATH@OFFSET+LENGTH");
+}
+
+#[test]
+fn a_seed_that_may_not_be_read_costs_download() {
+    let sandbox = sandbox();
+    fs::set_permissions(sandbox.path("old"), Permissions::from_mode(0)).expect("changed");
+    let mut command = sandbox.command("extract --json --seed old store/a.img out".split(' '));
+    if fs::File::open(sandbox.path("old")).is_ok() {
+        // Who may read everything is no longer to.
+        let mut bounded = Command::new("setpriv");
+        bounded.arg("--bounding-set=-all").arg(command.get_program()).args(command.get_args());
+        bounded.current_dir(sandbox.root());
+        command = bounded;
+    }
+    let answer = goes_on(Run::of(&mut command)).says("Permission denied").json();
+    assert_eq!(unused(&answer), ["old"]);
 }
 
 #[test]

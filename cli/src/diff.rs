@@ -7,8 +7,8 @@ use std::path::Path;
 
 use chunk_chunker::{Chunks, Name, Params, is_zero};
 use chunk_extract::{
-    Destination, Existing, Have, Job, Need, Options, Report, Seed, SeedPart, Silent, StoreSeed, Traffic,
-    Version, Window,
+    Destination, Existing, Have, Job, Need, Options, Report, Seed, Silent, StoreSeed, Traffic, Version,
+    Window,
 };
 use chunk_fetch::DirectorySource;
 use chunk_index::{Entry, Index, ShortName};
@@ -112,7 +112,7 @@ fn plan(a: &Path, wanted: &Located) -> Result<Report, Failure> {
     let job = Job {
         source: &source,
         version: Version::Object(object.to_owned()),
-        seeds: vec![SeedPart { seed, lists: None }],
+        seeds: vec![seed.into()],
         own_lists: None,
         state: None,
         destination: Destination::Path { path: nowhere.path().join("image"), existing: Existing::Keep },

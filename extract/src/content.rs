@@ -71,6 +71,16 @@ impl Content {
         Ok(Self { blocks, held: held.into_inner().expect("nobody panics with it") })
     }
 
+    /// Which blocks do not have these hashes, ascending; none if there are too many holes to hash.
+    pub(crate) fn differing(&self, hashes: &[BlockHash]) -> Option<Vec<u64>> {
+        if self.holes() > MANY_HOLES {
+            return None;
+        }
+        let said: Vec<Block> = hashes.iter().copied().map(Block::Hash).collect();
+        let kept = self.kept(&said);
+        Some((0..).zip(kept).filter(|(_, kept)| !kept).map(|(number, _)| number).collect())
+    }
+
     /// Which blocks are what `said` says of them.
     pub(crate) fn kept(&self, said: &[Block]) -> Vec<bool> {
         let zeros = vec![0; BLOCK];
@@ -96,8 +106,7 @@ impl Content {
 
     /// The hashes of all blocks, if all of them could be read and there are not too many holes to hash.
     pub(crate) fn hashes(&self) -> Option<Vec<BlockHash>> {
-        let holes = self.held.iter().filter(|held| **held == Held::Hole).count();
-        if holes > MANY_HOLES || self.held.contains(&Held::Nothing) {
+        if self.holes() > MANY_HOLES || self.held.contains(&Held::Nothing) {
             return None;
         }
         let zeros = vec![0; BLOCK];
@@ -106,6 +115,10 @@ impl Content {
             _ => self.blocks.hash(number, &zeros[..len(&self.blocks.range(number))]),
         };
         Some((0..).zip(&self.held).map(hash).collect())
+    }
+
+    fn holes(&self) -> usize {
+        self.held.iter().filter(|held| **held == Held::Hole).count()
     }
 }
 

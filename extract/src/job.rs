@@ -9,6 +9,7 @@ use chunk_index::{Index, LeafList, VersionId};
 use crate::ReadError;
 use crate::demand::Demand;
 use crate::error::IndexError;
+use crate::known::KnownImage;
 use crate::plan::{Limits, Totals};
 use crate::recipe::Fetched;
 use crate::seed::Seed;
@@ -62,6 +63,15 @@ pub struct SeedPart {
     pub seed: Seed,
     /// Its chunks from its first byte on, if somebody knows them: then it is not scanned unless they are wrong.
     pub lists: Option<Vec<LeafList>>,
+    /// The image that it was once, if somebody knows that: then patches may start from it although it has changed a little.
+    pub image: Option<KnownImage>,
+}
+
+impl From<Seed> for SeedPart {
+    /// A seed of which nothing is said.
+    fn from(seed: Seed) -> Self {
+        Self { seed, lists: None, image: None }
+    }
 }
 
 /// How to work. The default suits a small device.

@@ -15,6 +15,7 @@ mod held;
 mod image;
 mod job;
 mod journal;
+mod known;
 mod need;
 mod opened;
 mod patched;
@@ -40,6 +41,7 @@ pub use job::{
     Expected, ExtractError, Job, Notice, Observer, Options, Phases, Progress, Report, SeedPart, Silent,
     Verify, Version,
 };
+pub use known::KnownImage;
 pub use need::{Have, Need, Traffic};
 pub use plan::{Limits, Totals};
 pub use reader::Reader;

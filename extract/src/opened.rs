@@ -93,7 +93,8 @@ impl Job<'_> {
             let remembered = self.state.as_ref().and_then(|state| state.lists(path));
             let lists = self.own_lists.take().or(remembered);
             let seed = Seed::window(path.display().to_string(), window);
-            self.seeds.insert(0, SeedPart { seed, lists });
+            let image = self.state.as_ref().and_then(|state| state.image(path));
+            self.seeds.insert(0, SeedPart { seed, lists, image });
         }
     }
 

@@ -136,6 +136,7 @@ impl Job<'_> {
         };
         let by_frames = plan(&places);
         let (plan, staging) = self.plan_staging(&mut survey, &recipe, &mut places, by_frames, &plan)?;
+        recipe.add_fetched(staging.as_ref().map(Staging::mend_index).unwrap_or_default());
         self.expect_allowed(&plan.totals, recipe.fetched(), survey.late)?;
         self.observer.notice(&Notice::Planned(&plan.totals));
         let memory = (recipe.memory() + places.memory() + plan.memory()) as u64;

@@ -45,27 +45,27 @@ pub(crate) struct Recipe {
     fetched: Fetched,
 }
 
-/// The lists of the index at `path`, as [`index_lists`] tells them. Reads no more than the file's head says it has,
-/// and waits for nobody.
+/// The lists of the index at `path`, as [`index_lists`] tells them.
 pub fn index_lists_at(path: &Path) -> Result<Vec<LeafList>, IndexError> {
-    let read = || -> io::Result<Vec<u8>> {
-        let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).expect("a flag fits");
-        let file = File::options().read(true).custom_flags(flags).open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        let mut front = Vec::new();
-        (&file).take(FRONT).read_to_end(&mut front)?;
-        let stated =
-            preamble_len(&front).filter(|stated| *stated == metadata.len() && *stated <= LARGEST_INDEX);
-        if stated.is_none() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "not an index"));
-        }
-        (&file).read_to_end(&mut front)?;
-        Ok(front)
-    };
-    index_lists(&read().map_err(IndexError::Io)?)
+    index_lists(&read_index(path).map_err(IndexError::Io)?)
+}
+
+/// The index at `path`. Reads no more than the file's head says it has, and waits for nobody.
+pub(crate) fn read_index(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).expect("a flag fits");
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut front = Vec::new();
+    (&file).take(FRONT).read_to_end(&mut front)?;
+    let stated = preamble_len(&front).filter(|stated| *stated == metadata.len() && *stated <= LARGEST_INDEX);
+    if stated.is_none() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "not an index"));
+    }
+    (&file).read_to_end(&mut front)?;
+    Ok(front)
 }
 
 /// The length of the whole file that the front of an index states.
@@ -100,6 +100,18 @@ pub struct Fetched {
     pub gaps: u64,
     /// Requests.
     pub requests: u64,
+}
+
+impl std::ops::Add for Fetched {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            gaps: self.gaps + other.gaps,
+            requests: self.requests + other.requests,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -208,6 +220,11 @@ impl Recipe {
     /// What fetching it has cost so far.
     pub(crate) fn fetched(&self) -> Fetched {
         self.fetched
+    }
+
+    /// Counts what was fetched of another index for the same image.
+    pub(crate) fn add_fetched(&mut self, other: Fetched) {
+        self.fetched = self.fetched + other;
     }
 
     /// The head of the index.

@@ -8,6 +8,7 @@ use crate::content::Content;
 use crate::demand;
 use crate::job::{ExtractError, Job, Notice, Progress, Report, Verify, Version};
 use crate::journal::Journal;
+use crate::known::KnownImage;
 use crate::opened::Opened;
 use crate::patched::{ByPatch, Way};
 use crate::prepared::Prepared;
@@ -121,7 +122,8 @@ impl Job<'_> {
             && (!nothing_to_do || (prepared.recipe.has_lists() && state.lists(path).is_none()))
         {
             // The image is there all the same.
-            if let Err(error) = state.remember(path, &prepared.recipe) {
+            let image = KnownImage::new(prepared.recipe.record(), &prepared.check);
+            if let Err(error) = state.remember(path, Some(&prepared.recipe), image.as_ref()) {
                 self.observer.notice(&Notice::Forgotten { error: &error });
             }
         }
@@ -157,14 +159,14 @@ impl Job<'_> {
     pub fn pull(mut self) -> Result<Report, ExtractError> {
         let mut prepared = match self.foresee()? {
             Foreseen::ByPatch(way, survey, index) => {
-                way.pull(self.source, self.options.limits.longest, self.observer)?;
+                self.pull_way(&way)?;
                 return Ok(self.report_way(&way, &survey, &index));
             }
             Foreseen::ByFrames(prepared) => prepared,
         };
         let started = Instant::now();
         if let Some(staging) = &prepared.staging {
-            staging.pull(self.source, self.options.limits.longest, self.observer)?;
+            self.pull_staging(staging)?;
         }
         work::pull(&prepared.plan, &prepared.recipe, self.source, self.options.connections, self.observer)?;
         prepared.phases.write = started.elapsed();

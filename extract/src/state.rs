@@ -10,11 +10,17 @@ use std::path::{Path, PathBuf};
 use chunk_chunker::Name;
 use chunk_index::LeafList;
 
+use crate::known::KnownImage;
 use crate::recipe::{Recipe, index_lists_at};
 use crate::target::open_private;
 
 /// Characters of a path that are kept in the name of its file, of up to 4 bytes each.
 const LONGEST_NAME: usize = 40;
+
+/// What the name of a remembered image ends with.
+const IMAGE: &str = "image";
+/// What the name of a file ends with that is being written.
+const PART: &str = "part";
 
 /// A directory of remembered indexes.
 #[derive(Debug, Clone)]
@@ -34,7 +40,14 @@ impl State {
         index_lists_at(&self.file(target)?).ok()
     }
 
-    /// Forgets what is at `target`, before it changes.
+    /// The image that was last installed at `target`; none if nothing is known. Somebody may have changed it since.
+    pub fn image(&self, target: &Path) -> Option<KnownImage> {
+        let file = self.file(target)?;
+        KnownImage::decode(&fs::read(file.with_extension(IMAGE)).ok()?)
+    }
+
+    /// Forgets the chunks of what is at `target`, before it changes. What image it was is remembered until it is another:
+    /// hashing shows how much of it is left.
     pub(crate) fn forget(&self, target: &Path) -> io::Result<()> {
         match self.file(target).map(fs::remove_file) {
             // After a power cut nothing may be remembered of a target that has changed.
@@ -44,17 +57,20 @@ impl State {
         }
     }
 
-    /// Remembers what is at `target` now; nothing if `recipe` does not tell.
-    pub(crate) fn remember(&self, target: &Path, recipe: &Recipe) -> io::Result<()> {
-        let Some(path) = self.file(target).filter(|_| !recipe.bytes().is_empty()) else { return Ok(()) };
-        // The name is the target's own, so that what a killed run has left is written over and not added to. Only
-        // one run at a time has the target.
-        let part = path.with_extension("part");
-        let mut file = open_private(&part)?;
-        file.set_len(0)?;
-        file.write_all(recipe.bytes())?;
-        file.sync_all()?;
-        fs::rename(part, path)?;
+    /// Remembers what is at `target` now: the chunks, as far as `recipe` tells, and the image.
+    pub(crate) fn remember(
+        &self,
+        target: &Path,
+        recipe: Option<&Recipe>,
+        image: Option<&KnownImage>,
+    ) -> io::Result<()> {
+        let Some(path) = self.file(target) else { return Ok(()) };
+        if let Some(recipe) = recipe.filter(|recipe| recipe.has_lists()) {
+            replace(&path, recipe.bytes())?;
+        }
+        if let Some(image) = image {
+            replace(&path.with_extension(IMAGE), &image.encode())?;
+        }
         File::open(&self.directory)?.sync_all()
     }
 
@@ -68,10 +84,10 @@ impl State {
         self.file(target).map(|file| file.with_extension("staged"))
     }
 
-    /// Removes what was put aside for `target`, and what was about to be when a run was cut short.
+    /// Removes what was put aside for `target`, and what was about to be written when a run was cut short.
     pub(crate) fn drop_staged(&self, target: &Path) -> io::Result<()> {
         let Some(staged) = self.staged(target) else { return Ok(()) };
-        for path in [staged.with_extension("staged-part"), staged] {
+        for path in [staged.with_extension("staged-part"), staged.with_extension(PART), staged] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -105,4 +121,16 @@ impl State {
         };
         Some(self.directory.join(name + ".cidx"))
     }
+}
+
+/// Puts `bytes` into the place of the file at `path`, whole or not at all.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // The name is the target's own, so that what a killed run has left is written over and not added to. Only one run at a
+    // time has the target.
+    let part = path.with_extension(PART);
+    let mut file = open_private(&part)?;
+    file.set_len(0)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(part, path)
 }

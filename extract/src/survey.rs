@@ -7,11 +7,12 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use chunk_chunker::image::{BLOCK, BlockHash, Blocks};
-use chunk_index::{Block, Head, LeafList, Placed};
+use chunk_index::{Block, Digest, Head, LeafList, Placed};
 
 use crate::content::Content;
 use crate::held::{Holdings, list_memory};
 use crate::job::{ExtractError, Job, Phases, Progress, SeedPart, Verify};
+use crate::known::KnownImage;
 use crate::patched::left_at;
 use crate::places::{Places, Wanted};
 use crate::recipe::{Fetched, Front, Recipe};
@@ -74,6 +75,8 @@ pub(crate) struct Survey {
     /// Whether the target is the image already.
     pub(crate) is_right: bool,
     own_lists: Option<Vec<LeafList>>,
+    /// The image that the target was once, if that is remembered.
+    pub(crate) own_image: Option<KnownImage>,
     /// The blocks that a patch has made.
     pub(crate) done: Vec<bool>,
     /// Bytes of patches that were fetched in vain.
@@ -89,7 +92,8 @@ pub(crate) struct Survey {
 impl Survey {
     fn new(parts: Vec<SeedPart>, window: Option<Window>, rereads: bool, is_blank: bool) -> Self {
         let own = u16::try_from(parts.len()).expect("there are no more seeds than numbers");
-        let (content, own_lists, journal, phases) = (None, None, None, Phases::default());
+        let (content, own_lists, own_image, journal) = (None, None, None, None);
+        let phases = Phases::default();
         let (is_right, done, late) = (false, Vec::new(), 0);
         Self {
             parts,
@@ -100,6 +104,7 @@ impl Survey {
             content,
             is_right,
             own_lists,
+            own_image,
             done,
             late,
             journal,
@@ -164,8 +169,11 @@ impl Job<'_> {
             let is_it = |window: &Window| {
                 Window::open(path, None).is_ok_and(|found| found.identity() == window.identity())
             };
-            if survey.own_lists.is_none() && survey.window.as_ref().is_some_and(is_it) {
-                survey.own_lists = state.lists(path);
+            if survey.window.as_ref().is_some_and(is_it) {
+                survey.own_image = state.image(path);
+                if survey.own_lists.is_none() {
+                    survey.own_lists = state.lists(path);
+                }
             }
             survey.journal = state.journal(path);
         }
@@ -202,7 +210,7 @@ impl Job<'_> {
             return (parts, None);
         };
         let number = u16::try_from(parts.len()).expect("there are no more seeds than numbers");
-        parts.push(SeedPart { seed: Seed::window("journal".to_owned(), window), lists: None });
+        parts.push(Seed::window("journal".to_owned(), window).into());
         (parts, Some(number))
     }
 
@@ -260,6 +268,17 @@ impl Job<'_> {
         let places = holdings.places;
         survey.phases.scan = started.elapsed();
         Ok(Known { survey, recipe, object: String::new(), places })
+    }
+
+    /// The lists of the chunks of `seed`, cut as `params` say.
+    pub(crate) fn lists_of(
+        &self,
+        seed: &Seed,
+        params: chunk_chunker::Params,
+    ) -> Result<HashMap<Digest, LeafList>, ExtractError> {
+        let mut holdings = self.holdings(params, None, seed.size());
+        holdings.add(0, seed, None, None)?;
+        Ok(holdings.known)
     }
 
     fn holdings(&self, params: chunk_chunker::Params, wanted: Option<Wanted>, total: u64) -> Holdings<'_> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chunk_extract::{Directory, Seed, SeedPart, State, StoreSeed, Window, index_lists_at};
+use chunk_extract::{Directory, KnownImage, Seed, SeedPart, State, StoreSeed, Window, index_lists_at};
 use chunk_fetch::DirectorySource;
 use chunk_index::LeafList;
 
@@ -30,9 +30,10 @@ pub(crate) fn open(
 ) -> Result<Option<SeedPart>, Failure> {
     if text == STDIN {
         return match spool(&watch.stop()) {
-            Ok(seed) => {
-                Ok(Some(SeedPart { seed, lists: index.and_then(|index| lists(STDIN, index, watch)) }))
-            }
+            Ok(seed) => Ok(Some(match index {
+                Some(index) => told(seed, STDIN, index, watch),
+                None => seed.into(),
+            })),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 Err(Failure::new(Exit::Interrupted, "interrupted"))
             }
@@ -42,9 +43,7 @@ pub(crate) fn open(
     let (path, part) = split(text)?;
     if path.is_dir() {
         return Ok(match Directory::open(&path) {
-            Ok(directory) => {
-                Some(SeedPart { seed: Seed::directory(text.to_owned(), directory), lists: None })
-            }
+            Ok(directory) => Some(Seed::directory(text.to_owned(), directory).into()),
             Err(error) => unusable(text, &error, watch),
         });
     }
@@ -52,8 +51,7 @@ pub(crate) fn open(
         return Ok(match locate::open(&path) {
             Ok(located) => {
                 let source = Box::new(DirectorySource::new(located.store()));
-                let seed = Seed::store(text.to_owned(), StoreSeed::new(located.index, source));
-                Some(SeedPart { seed, lists: None })
+                Some(Seed::store(text.to_owned(), StoreSeed::new(located.index, source)).into())
             }
             Err(failure) => unusable(text, failure.error(), watch),
         });
@@ -62,12 +60,24 @@ pub(crate) fn open(
         Ok(window) => window,
         Err(error) => return Ok(unusable(text, &error, watch)),
     };
-    let lists = match index {
-        Some(index) => lists(text, index, watch),
-        None if part.is_none() => beside(&path).or_else(|| state?.lists(&path)),
-        None => None,
-    };
-    Ok(Some(SeedPart { seed: Seed::window(text.to_owned(), window), lists }))
+    let seed = Seed::window(text.to_owned(), window);
+    if let Some(index) = index {
+        return Ok(Some(told(seed, text, index, watch)));
+    }
+    if part.is_some() {
+        return Ok(Some(seed.into()));
+    }
+    let index = beside(&path);
+    let lists = index.as_deref().and_then(|index| index_lists_at(index).ok());
+    let lists = lists.or_else(|| state?.lists(&path));
+    let image = index.as_deref().and_then(KnownImage::of_index_at);
+    let image = image.or_else(|| state?.image(&path));
+    Ok(Some(SeedPart { seed, lists, image }))
+}
+
+/// A seed, and what `index` tells of it.
+fn told(seed: Seed, name: &str, index: &Path, watch: &Watch) -> SeedPart {
+    SeedPart { seed, lists: lists(name, index, watch), image: KnownImage::of_index_at(index) }
 }
 
 /// The chunks that `index` tells of `seed`; nothing if it is no index.
@@ -82,11 +92,11 @@ fn unusable(seed: &str, error: &(dyn Error + 'static), watch: &Watch) -> Option<
     None
 }
 
-/// The chunks that an index beside the seed tells, if there is one that can be read.
-fn beside(seed: &Path) -> Option<Vec<LeafList>> {
+/// Where the index of a seed would lie beside it.
+fn beside(seed: &Path) -> Option<PathBuf> {
     let mut name = seed.file_name()?.to_owned();
     name.push(".cidx");
-    index_lists_at(&seed.with_file_name(name)).ok()
+    Some(seed.with_file_name(name))
 }
 
 /// Stdin in a file without a name: chunks are taken from a seed in any order.

@@ -34,6 +34,8 @@ pub(super) struct Answer {
     patch_bytes: u64,
     /// How many these are, each of what the one before makes.
     patches: u64,
+    /// Of frames that make a changed seed what patches start from.
+    mend_bytes: u64,
     gap_bytes: u64,
     requests: u64,
     index_bytes: u64,
@@ -129,6 +131,7 @@ impl Answer {
             download_bytes: totals.download + report.index.bytes,
             patch_bytes: totals.patch,
             patches: totals.patches,
+            mend_bytes: totals.mend,
             gap_bytes: totals.gaps + report.index.gaps,
             requests: totals.requests + report.index.requests,
             index_bytes: report.index.bytes,
@@ -212,6 +215,9 @@ impl Answer {
             let several =
                 if self.patches > 1 { format!(" in {} patches", self.patches) } else { String::new() };
             lines.push(format!("patched   {made} by {bytes}{several}"));
+        }
+        if self.mend_bytes > 0 {
+            lines.push(format!("mended    a seed that has changed, by {}", human(self.mend_bytes)));
         }
         lines.extend([
             format!("repeated  {}", human(self.repeated_bytes)),

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::ops::Range;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use chunk_delta::{Image, Origin};
@@ -31,6 +31,8 @@ pub(crate) struct Applied {
     pub(crate) rest: Option<Vec<bool>>,
     /// Bytes fetched.
     pub(crate) fetched: u64,
+    /// Bytes of these that were not planned.
+    pub(crate) late: u64,
 }
 
 impl Job<'_> {
@@ -42,24 +44,52 @@ impl Job<'_> {
         target: &mut dyn Target,
         flush_every: Option<u64>,
     ) -> Result<Applied, ExtractError> {
-        let fetched = AtomicU64::new(way.front_len());
-        let fetch = self.fetch(&fetched);
-        let Some((last, before)) = way.links.split_last() else { return Ok(Applied::default()) };
-        let applied = match self.make_between(way, seed, &fetch) {
-            Ok(made) => {
-                let old = Old { seed, links: before, made: &made };
-                thread::scope(|scope| {
-                    let streams = Streams::start(scope, last, &old, &fetch);
-                    let in_order = target.file().is_none();
-                    Apply { job: self, way, old: &old, streams, flush_every, unflushed: 0, in_order }
-                        .run(target)
-                })
-            }
-            Err(_) if self.observer.is_cancelled() => Err(ExtractError::Cancelled),
-            Err(error) => Ok(self.give_up(way, &*error, Vec::new(), 0)),
+        let fetched = AtomicU64::new(way.front_len() + way.mend_index().bytes);
+        let mut late = 0;
+        let applied = match self.mended(way, &fetched, &mut late) {
+            Ok(mended) => self.apply_to(
+                way,
+                mended.as_ref().unwrap_or(seed),
+                &self.fetch(&fetched),
+                target,
+                flush_every,
+            ),
+            Err(error) => Err(error),
         };
-        let applied = applied?;
-        Ok(Applied { fetched: fetched.into_inner(), ..applied })
+        let applied = match applied {
+            Ok(applied) => applied?,
+            Err(_) if self.observer.is_cancelled() => return Err(ExtractError::Cancelled),
+            Err(error) => self.give_up(way, &*error, Vec::new(), 0),
+        };
+        Ok(Applied { fetched: fetched.into_inner(), late, ..applied })
+    }
+
+    /// What the seed of `way` was, if it is not that any more.
+    fn mended(&self, way: &Way, fetched: &AtomicU64, late: &mut u64) -> Result<Option<Seed>, Useless> {
+        let Some(mend) = &way.mend else { return Ok(None) };
+        let (seed, more) = self.mend(mend)?;
+        *late = more;
+        fetched.fetch_add(mend.download() + more, Ordering::Relaxed);
+        Ok(Some(seed))
+    }
+
+    /// Writes the blocks that `way` makes of `seed`; an error of the outer kind if it makes none.
+    fn apply_to(
+        &self,
+        way: &Way,
+        seed: &Seed,
+        fetch: &Fetch<'_>,
+        target: &mut dyn Target,
+        flush_every: Option<u64>,
+    ) -> Result<Result<Applied, ExtractError>, Useless> {
+        let Some((last, before)) = way.links.split_last() else { return Ok(Ok(Applied::default())) };
+        let made = self.make_between(way, seed, fetch)?;
+        let old = Old { seed, links: before, made: &made };
+        Ok(thread::scope(|scope| {
+            let streams = Streams::start(scope, last, &old, fetch);
+            let in_order = target.file().is_none();
+            Apply { job: self, way, old: &old, streams, flush_every, unflushed: 0, in_order }.run(target)
+        }))
     }
 
     /// How groups are fetched; what that costs is counted.
@@ -82,7 +112,7 @@ impl Job<'_> {
     /// Tells that the blocks that are not `done` are left to others, and why.
     fn give_up(&self, way: &Way, error: &(dyn Error + 'static), done: Vec<bool>, written: u64) -> Applied {
         self.observer.notice(&Notice::Unpatched { patch: way.object(), error });
-        Applied { written, rest: Some(done), fetched: 0 }
+        Applied { written, rest: Some(done), ..Applied::default() }
     }
 }
 
@@ -127,7 +157,7 @@ impl Apply<'_> {
             at += range.end - range.start;
             self.job.observer.progress(&Progress::Writing { done: at, total: self.way.totals.write });
         }
-        Ok(Applied { written, rest: (wrong > 0).then_some(done), fetched: 0 })
+        Ok(Applied { written, rest: (wrong > 0).then_some(done), ..Applied::default() })
     }
 
     fn fill(&mut self, block: &Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Useless> {

@@ -39,7 +39,7 @@ pub(super) fn table(chunks: impl Iterator<Item = Entry>) -> Vec<u8> {
 pub(crate) fn left_at(path: &Path) -> Option<SeedPart> {
     let window = Window::open(path, None).ok()?;
     let lists = lists(window.file()).ok();
-    Some(SeedPart { seed: Seed::window(STAGED.to_owned(), window), lists })
+    Some(SeedPart { lists, ..Seed::window(STAGED.to_owned(), window).into() })
 }
 
 fn lists(file: &File) -> io::Result<Vec<LeafList>> {

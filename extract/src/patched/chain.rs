@@ -48,8 +48,9 @@ pub(super) fn visit(links: &[Link], range: Range<u64>, visitor: &mut dyn FnMut(P
     }
 }
 
-/// Notes in each of `links` the groups without which `wanted` parts of the image cannot be made.
-pub(super) fn note_groups(links: &mut [Link], mut wanted: Vec<Range<u64>>) {
+/// Notes in each of `links` the groups without which `wanted` parts of the image cannot be made. Returns the parts of the
+/// seed that are needed for it.
+pub(super) fn note_groups(links: &mut [Link], mut wanted: Vec<Range<u64>>) -> Vec<Range<u64>> {
     for link in links.iter_mut().rev() {
         let mut below = Vec::new();
         let mut is_noted = vec![false; link.patch.groups().len()];
@@ -68,6 +69,7 @@ pub(super) fn note_groups(links: &mut [Link], mut wanted: Vec<Range<u64>>) {
         }
         wanted = joined(below);
     }
+    wanted
 }
 
 /// The same bytes in ascending ranges that do not touch.

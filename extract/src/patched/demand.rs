@@ -8,6 +8,7 @@ use crate::demand;
 use super::groups::AHEAD;
 use super::link::Link;
 use super::made;
+use super::mend::Mend;
 use super::staging::Staging;
 use super::way::Way;
 
@@ -29,7 +30,8 @@ impl Staging {
     pub(crate) fn most_memory(&self, longest: u64) -> u64 {
         let links: usize = self.links.iter().map(Link::memory).sum();
         let decoding = self.links.iter().map(|link| of_groups(link, longest)).max().unwrap_or(0);
-        demand::PROGRAM + links as u64 + decoding + made::IN_MEMORY + BLOCKS * BLOCK as u64
+        let mend = self.mend.as_ref().map_or(0, Mend::memory);
+        demand::PROGRAM + mend + links as u64 + decoding + made::IN_MEMORY + BLOCKS * BLOCK as u64
     }
 }
 

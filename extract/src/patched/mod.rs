@@ -18,6 +18,7 @@ mod demand;
 mod groups;
 mod link;
 mod made;
+mod mend;
 mod run;
 mod staging;
 mod streams;

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::job::{ExtractError, Job, Report, Verify};
+use crate::job::{ExtractError, Job, Notice, Report, Verify};
+use crate::known::KnownImage;
 use crate::opened::Opened;
 use crate::plan::joined;
 use crate::run::FLUSH;
@@ -45,29 +46,38 @@ impl Job<'_> {
         let target = opened.target();
         let done = self.apply(&way, &survey.parts[usize::from(way.seed)].seed, target, flush_every)?;
         survey.phases.write = started.elapsed();
+        survey.late += done.late;
         if let Some(made) = done.rest {
             survey.done = made;
-            survey.late += done.fetched;
+            survey.late += done.fetched - done.late;
             return Ok(ByPatch::Left { survey: Box::new(survey), index });
         }
         let started = Instant::now();
         self.settle(target, way.check())?;
-        self.conclude_patched(&survey, &index)?;
+        self.conclude_patched(&way, &survey, &index)?;
         survey.phases.settle = started.elapsed();
         let report = Report { written: done.written, ..self.report_way(&way, &survey, &index) };
         Ok(ByPatch::Done(Box::new(report)))
     }
 
     /// Forgets what an earlier run has saved, and remembers what the target is.
-    fn conclude_patched(&self, survey: &Survey, index: &OpenIndex) -> Result<(), ExtractError> {
+    fn conclude_patched(&self, way: &Way, survey: &Survey, index: &OpenIndex) -> Result<(), ExtractError> {
         if let Some(journal) = survey.journal.as_ref().filter(|journal| journal.exists()) {
             std::fs::remove_file(journal).map_err(ExtractError::Journal)?;
         }
         self.drop_staged()?;
-        if let (Some(state), Some(path), OpenIndex::Whole(recipe)) = (&self.state, self.path(), index)
+        if let (Some(state), Some(path)) = (&self.state, self.path())
             && self.options.verify != Verify::Off
         {
-            state.remember(&path, recipe).map_err(ExtractError::State)?;
+            let recipe = match index {
+                OpenIndex::Whole(recipe) => Some(&**recipe),
+                OpenIndex::Front(..) => None,
+            };
+            let image = KnownImage::new(index.head().record(), way.check());
+            // The image is there all the same.
+            if let Err(error) = state.remember(&path, recipe, image.as_ref()) {
+                self.observer.notice(&Notice::Forgotten { error: &error });
+            }
         }
         Ok(())
     }
@@ -80,7 +90,7 @@ impl Job<'_> {
             seeds: survey.parts.iter().map(|part| part.seed.name.clone()).collect(),
             written: 0,
             late: survey.late,
-            index: index.fetched(),
+            index: index.fetched() + way.mend_index(),
             spent: self.source.spent(),
             memory: way.memory(),
             demand: self.demand_of(

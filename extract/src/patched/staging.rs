@@ -10,16 +10,15 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chunk_delta::Image;
-use chunk_fetch::Source;
 use chunk_index::{Entry, Ways};
 
-use crate::job::{ExtractError, Job, Notice, Observer, SeedPart};
+use crate::job::{ExtractError, Job, Notice, SeedPart};
 use crate::places::{Place, Places};
 use crate::plan::{Origin, Plan};
-use crate::recipe::Recipe;
+use crate::recipe::{Fetched, Recipe};
 use crate::seed::{Seed, Window};
 use crate::survey::Survey;
 use crate::target::open_private;
@@ -29,6 +28,7 @@ use super::base::Base;
 use super::chain::note_groups;
 use super::link::{Link, Useless};
 use super::made::{Made, Old};
+use super::mend::Mend;
 use super::streams::make;
 
 /// Bytes written at a time.
@@ -38,6 +38,8 @@ const STEP: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Staging {
     pub(super) links: Vec<Link>,
+    /// What makes the target what it was, for the patches.
+    pub(super) mend: Option<Mend>,
     /// The parts of the image that are put aside, one behind the other.
     parts: Vec<Range<u64>>,
     /// The chunks that these are.
@@ -72,11 +74,17 @@ impl Job<'_> {
             let Some((mut links, _)) = self.open_way(survey, recipe.record(), ways, (&base, *first)) else {
                 continue;
             };
-            note_groups(&mut links, parts.clone());
+            let roots = note_groups(&mut links, parts.clone());
             let (patch, requests) = super::way::cost(&links, self.options.limits.longest);
-            let scratch = Made::disk(&links) + staged;
-            if patch >= plan.totals.download || scratch > self.options.limits.scratch {
-                survey.late += links.iter().map(|link| link.front().len()).sum::<u64>();
+            let mut spent = links.iter().map(|link| link.front().len()).sum::<u64>();
+            let Ok(mend) = self.plan_own_mend(survey, &base, &roots, &mut spent) else {
+                survey.late += spent;
+                continue;
+            };
+            let mended = mend.as_ref().map_or(0, Mend::download);
+            let scratch = Made::disk(&links) + staged + mend.as_ref().map_or(0, Mend::disk);
+            if patch + mended >= plan.totals.download || scratch > self.options.limits.scratch {
+                survey.late += spent;
                 continue;
             }
             let mut offset = 0;
@@ -90,11 +98,12 @@ impl Job<'_> {
             // It is no seed that anybody gave.
             totals.patched = totals.seeds.get(usize::from(number)).copied().unwrap_or(0);
             totals.seeds.truncate(usize::from(number));
-            totals.download += patch;
-            totals.requests += requests;
+            totals.download += patch + mended;
+            totals.requests += requests + mend.as_ref().map_or(0, Mend::requests);
+            totals.mend = mended;
             (totals.patch, totals.patches, totals.scratch) = (patch, links.len() as u64, scratch);
             let chunks = chunks.into_iter().map(|(entry, _)| Entry { repeats: 0, ..entry }).collect();
-            return Ok((again, Some(Staging { links, parts, chunks, without: Box::new(plan) })));
+            return Ok((again, Some(Staging { links, mend, parts, chunks, without: Box::new(plan) })));
         }
         Ok((plan, None))
     }
@@ -108,8 +117,24 @@ impl Job<'_> {
         if let Some(base) = survey.hashes().and_then(|hashes| Base::of(ways, survey.own, len, hashes)) {
             return Ok(Some(base));
         }
-        let base = self.find_base(&[SeedPart { seed, lists: None }], ways)?;
-        Ok(base.map(|base| Base { seed: survey.own, ..base }))
+        let image = survey.own_image.clone();
+        let bases = self.find_bases(&[SeedPart { image, ..seed.into() }], ways)?;
+        Ok(bases.into_iter().next().map(|base| Base { seed: survey.own, ..base }))
+    }
+
+    /// What makes the target what it was, if it is not that any more where it is needed. Adds to `spent` what that has cost.
+    fn plan_own_mend(
+        &self,
+        survey: &Survey,
+        base: &Base,
+        roots: &[Range<u64>],
+        spent: &mut u64,
+    ) -> Result<Option<Mend>, Useless> {
+        let (Some(near), Some(seed)) = (&base.near, survey.own_seed()) else { return Ok(None) };
+        let mut more = 0;
+        let mend = self.plan_mend(&seed.into(), near, roots, &mut more);
+        *spent += more;
+        mend
     }
 
     /// Puts aside what `staging` says of `old`, the target: then that is one more seed. If it fails, there is another plan.
@@ -119,10 +144,14 @@ impl Job<'_> {
         old: &Seed,
         late: &mut u64,
     ) -> Result<Result<Seed, Plan>, ExtractError> {
-        let heads = staging.links.iter().map(|link| link.front().len()).sum();
+        let heads: u64 = staging.links.iter().map(|link| link.front().len()).sum();
         let fetched = AtomicU64::new(heads);
-        match self.write_aside(&staging, old, &fetched) {
-            Ok(window) => Ok(Ok(Seed::window(STAGED.to_owned(), window))),
+        let mut more = 0;
+        match self.write_aside(&staging, old, &fetched, &mut more) {
+            Ok(window) => {
+                *late += more;
+                Ok(Ok(Seed::window(STAGED.to_owned(), window)))
+            }
             Err(_) if self.observer.is_cancelled() => Err(ExtractError::Cancelled),
             Err(error) => {
                 let patch = staging.links.last().map_or("", |last| &last.object);
@@ -133,7 +162,27 @@ impl Job<'_> {
         }
     }
 
-    fn write_aside(&self, staging: &Staging, old: &Seed, fetched: &AtomicU64) -> Result<Window, Useless> {
+    /// Reads all that `staging` takes from the store and throws it away.
+    pub(crate) fn pull_staging(&self, staging: &Staging) -> Result<(), ExtractError> {
+        staging.mend.as_ref().map_or(Ok(()), |mend| self.pull_mend(mend))?;
+        super::way::pull(&staging.links, self.source, self.options.limits.longest, self.observer)
+    }
+
+    fn write_aside(
+        &self,
+        staging: &Staging,
+        old: &Seed,
+        fetched: &AtomicU64,
+        late: &mut u64,
+    ) -> Result<Window, Useless> {
+        let mut mended = None;
+        if let Some(mend) = &staging.mend {
+            let (seed, more) = self.mend(mend)?;
+            *late = more;
+            fetched.fetch_add(mend.download() + more, Ordering::Relaxed);
+            mended = Some(seed);
+        }
+        let old = mended.as_ref().unwrap_or(old);
         let fetch = self.fetch(fetched);
         let links = &staging.links;
         let made = Made::new(links, &self.scratch())?;
@@ -184,14 +233,9 @@ impl Job<'_> {
 }
 
 impl Staging {
-    /// Reads all that it takes from the store and throws it away.
-    pub(crate) fn pull(
-        &self,
-        source: &dyn Source,
-        longest: u64,
-        observer: &dyn Observer,
-    ) -> Result<(), ExtractError> {
-        super::way::pull(&self.links, source, longest, observer)
+    /// What was fetched of the index of what the target was.
+    pub(crate) fn mend_index(&self) -> Fetched {
+        self.mend.as_ref().map(Mend::index).unwrap_or_default()
     }
 }
 

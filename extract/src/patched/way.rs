@@ -1,5 +1,6 @@
 //! What going by patches takes: decided from their heads, before anything is written.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -9,8 +10,9 @@ use chunk_index::{Block, PatchRef, Record, Ways};
 use chunk_store::Key;
 
 use crate::ReadError;
-use crate::job::{ExtractError, Job, Notice, Observer, Progress};
+use crate::job::{ExtractError, Job, Notice, Observer, Progress, SeedPart};
 use crate::plan::Totals;
+use crate::recipe::Fetched;
 use crate::survey::{OpenIndex, Survey};
 use crate::target::is_device;
 use crate::verified::Check;
@@ -19,6 +21,7 @@ use super::base::Base;
 use super::chain::{Root, note_groups, visit};
 use super::link::{Front, Link, Useless};
 use super::made::Made;
+use super::mend::{Mend, Near};
 
 /// Most patches of a way: each takes a request, and memory for its head.
 const MOST_LINKS: usize = 32;
@@ -32,6 +35,10 @@ pub(crate) struct Way {
     pub(super) check: Check,
     /// The blocks to write, ascending.
     pub(super) missing: Vec<u64>,
+    /// The parts of the seed that are needed.
+    roots: Vec<Range<u64>>,
+    /// What makes the seed what it was.
+    pub(super) mend: Option<Mend>,
     /// What all this comes to.
     pub(super) totals: Totals,
 }
@@ -48,23 +55,51 @@ impl Job<'_> {
         if !self.options.patches || ways.patches().is_empty() || survey.is_right {
             return Ok(None);
         }
-        let Some(base) = self.find_base(&survey.parts, ways)? else { return Ok(None) };
-        for first in &base.starts {
-            let Some((links, said)) = self.open_way(survey, record, ways, (&base, *first)) else { continue };
+        let bases = self.find_bases(&survey.parts, ways)?;
+        for (base, first) in bases.iter().flat_map(|base| base.starts.iter().map(move |first| (base, *first)))
+        {
+            let Some((links, said)) = self.open_way(survey, record, ways, (base, first)) else { continue };
             let kept = survey.kept(&said);
             let check = Check::new(Blocks::of_len(record.image_len()), said);
             let seed = (base.seed, survey.parts.len());
-            let way = Way::new(links, seed, check, &kept, self.options.limits.longest);
+            let mut way = Way::new(links, seed, check, &kept, self.options.limits.longest);
+            let mut spent = 0;
+            if let Some(near) = &base.near
+                && let Err(error) =
+                    self.add_mend(&mut way, &survey.parts[usize::from(base.seed)], near, &mut spent)
+            {
+                survey.late += way.front_len() + spent;
+                self.observer.notice(&Notice::Unpatched { patch: way.object(), error: &*error });
+                continue;
+            }
             // Frames may still do with what is allowed, or tell by how much they do not.
-            let needed = way.totals.download + index.fetched().bytes + survey.late;
+            let needed = way.totals.download + index.fetched().bytes + spent + survey.late;
             let allowed = self.options.max_download.unwrap_or(u64::MAX);
             if needed <= allowed && way.totals.scratch <= self.options.limits.scratch {
                 self.observer.notice(&Notice::Planned(&way.totals));
                 return Ok(Some(way));
             }
-            survey.late += way.front_len();
+            survey.late += way.front_len() + spent;
         }
         Ok(None)
+    }
+
+    /// Reads all that `way` takes from the store and throws it away: a source that keeps what it reads has it then.
+    pub(crate) fn pull_way(&self, way: &Way) -> Result<(), ExtractError> {
+        way.mend.as_ref().map_or(Ok(()), |mend| self.pull_mend(mend))?;
+        pull(&way.links, self.source, self.options.limits.longest, self.observer)
+    }
+
+    /// Adds to `way` what makes `part`, its seed, what that was.
+    fn add_mend(&self, way: &mut Way, part: &SeedPart, near: &Near, spent: &mut u64) -> Result<(), Useless> {
+        if let Some(mend) = self.plan_mend(part, near, &way.roots, spent)? {
+            way.totals.download += mend.download();
+            way.totals.mend = mend.download();
+            way.totals.requests += mend.requests();
+            way.totals.scratch += mend.disk();
+            way.mend = Some(mend);
+        }
+        Ok(())
     }
 
     /// Opens the way that starts with patch `first`, and tells what the blocks of the image are; none if it leads nowhere.
@@ -168,7 +203,7 @@ impl Way {
         let blocks = check.blocks();
         let missing: Vec<u64> =
             (0..).zip(kept).filter(|(_, kept)| !**kept).map(|(number, _)| number).collect();
-        note_groups(&mut links, missing.iter().map(|number| blocks.range(*number)).collect());
+        let roots = note_groups(&mut links, missing.iter().map(|number| blocks.range(*number)).collect());
         let image = links.last().map_or(0, |last| last.patch.target().0);
         let mut totals = Totals { image, seeds: vec![0; seeds], ..Totals::default() };
         for number in &missing {
@@ -188,7 +223,7 @@ impl Way {
         totals.download = totals.patch;
         totals.patches = links.len() as u64;
         totals.scratch = Made::disk(&links[..links.len().saturating_sub(1)]);
-        Self { links, seed, check, missing, totals }
+        Self { links, seed, check, missing, roots, mend: None, totals }
     }
 
     /// What going this way comes to.
@@ -209,7 +244,8 @@ impl Way {
     /// Bytes that the way takes in memory.
     pub(crate) fn memory(&self) -> u64 {
         let links: usize = self.links.iter().map(Link::memory).sum();
-        (links + self.missing.capacity() * 8) as u64
+        let mend = self.mend.as_ref().map_or(0, Mend::memory);
+        (links + self.missing.capacity() * 8) as u64 + mend
     }
 
     /// Bytes of all heads.
@@ -222,14 +258,9 @@ impl Way {
         self.links.last().map_or("", |last| &last.object)
     }
 
-    /// Reads all groups and throws them away: a source that keeps what it reads has them then.
-    pub(crate) fn pull(
-        &self,
-        source: &dyn Source,
-        longest: u64,
-        observer: &dyn Observer,
-    ) -> Result<(), ExtractError> {
-        pull(&self.links, source, longest, observer)
+    /// What was fetched of the index of what the seed was.
+    pub(super) fn mend_index(&self) -> Fetched {
+        self.mend.as_ref().map(Mend::index).unwrap_or_default()
     }
 }
 

@@ -122,6 +122,8 @@ pub struct Totals {
     pub download: u64,
     /// Of patches in that.
     pub patch: u64,
+    /// Of frames that mend the seed of patches in that.
+    pub mend: u64,
     /// How many patches these are.
     pub patches: u64,
     /// Gaps in that.

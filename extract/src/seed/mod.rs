@@ -5,11 +5,13 @@
 //! may be wrong, and checked in the buffer from which they are written.
 
 mod directory;
+mod mended;
 mod scan;
 mod store;
 mod window;
 
 pub use directory::Directory;
+pub(crate) use mended::Mended;
 pub(crate) use scan::{Found, Scan};
 pub use store::StoreSeed;
 pub use window::{Identity, Window};
@@ -33,6 +35,7 @@ enum Kind {
     Window(Window),
     Directory(Directory),
     Store(Box<StoreSeed>),
+    Mended(Mended),
 }
 
 impl Seed {
@@ -51,12 +54,18 @@ impl Seed {
         Self { name, kind: Kind::Store(Box::new(store)) }
     }
 
+    /// What a part of a file or device once was.
+    pub(crate) fn mended(name: String, mended: Mended) -> Self {
+        Self { name, kind: Kind::Mended(mended) }
+    }
+
     /// Bytes of the whole address space.
     pub fn size(&self) -> u64 {
         match &self.kind {
             Kind::Window(window) => window.size(),
             Kind::Directory(directory) => directory.size(),
             Kind::Store(store) => store.size(),
+            Kind::Mended(mended) => mended.size(),
         }
     }
 
@@ -66,6 +75,7 @@ impl Seed {
             Kind::Window(window) => window.read(offset, buffer),
             Kind::Directory(directory) => directory.read(offset, buffer),
             Kind::Store(store) => store.read(offset, buffer),
+            Kind::Mended(mended) => mended.read(offset, buffer),
         }
     }
 
@@ -89,7 +99,7 @@ impl Seed {
     fn read_near_error(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         match &self.kind {
             Kind::Window(window) => window.read_near_error(offset, buffer),
-            Kind::Directory(_) | Kind::Store(_) => self.read(offset, buffer),
+            Kind::Directory(_) | Kind::Store(_) | Kind::Mended(_) => self.read(offset, buffer),
         }
     }
 
@@ -130,7 +140,7 @@ impl Seed {
         match &self.kind {
             Kind::Window(window) => window.extents(),
             Kind::Directory(directory) => directory.extents(),
-            Kind::Store(_) => Vec::new(),
+            Kind::Store(_) | Kind::Mended(_) => Vec::new(),
         }
     }
 }

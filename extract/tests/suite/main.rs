@@ -14,6 +14,7 @@ mod gaps;
 mod giants;
 mod images;
 mod model;
+mod nearly;
 mod objects;
 mod partitions;
 mod patched;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use chunk_chunker::Params;
 use chunk_extract::{
-    Destination, Directory, Existing, Job, Limits, Options, Report, Seed, SeedPart, Silent, State, StoreSeed,
-    Verify, Version,
+    Destination, Directory, Existing, Job, Limits, Options, Report, Seed, Silent, State, StoreSeed, Verify,
+    Version,
 };
 use chunk_fetch::DirectorySource;
 use chunk_index::LeafList;
@@ -181,12 +181,12 @@ impl<'p> Case<'p> {
             Material::File(path, lists) => seed(path, lists.clone()),
             Material::Directory(path) => {
                 let directory = Directory::open(path).expect("a directory");
-                SeedPart { seed: Seed::directory("directory".into(), directory), lists: None }
+                Seed::directory("directory".into(), directory).into()
             }
             Material::Store(name) => {
                 let source = Box::new(DirectorySource::new(store));
                 let seed = StoreSeed::new(self.pair.store.index(name), source);
-                SeedPart { seed: Seed::store("store".into(), seed), lists: None }
+                Seed::store("store".into(), seed).into()
             }
         };
         let state = self.with_state.then(|| State::open(&self.path("state")).expect("a directory"));

@@ -112,7 +112,8 @@ fn a_part_of_a_file_is_a_seed_like_a_file() {
     let scene = Scene::new(noise(1, 700_000));
     let path = scene.write("seed", &[noise(2, 12_345), scene.new.clone(), noise(3, 100)].concat());
     let window = Window::open(&path, Some(12_345..712_345)).expect("a file");
-    let part = SeedPart { seed: Seed::window("part".into(), window), lists: Some(scene.store.lists("new")) };
+    let part =
+        SeedPart { lists: Some(scene.store.lists("new")), ..Seed::window("part".into(), window).into() };
     let observer = Watching::default();
     assert_eq!(scene.extract(part, &observer), (0, 0));
     assert_eq!(observer.scanned(), 0, "its index fits from its first byte on");

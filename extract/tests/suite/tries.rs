@@ -52,7 +52,7 @@ impl From<&str> for Wanted {
 /// A seed that is a file, and what is said of its chunks.
 pub(crate) fn seed(path: &Path, lists: Option<Vec<LeafList>>) -> SeedPart {
     let window = Window::open(path, None).expect("a file");
-    SeedPart { seed: Seed::window(path.display().to_string(), window), lists }
+    SeedPart { lists, ..Seed::window(path.display().to_string(), window).into() }
 }
 
 /// A stream whose bytes can be looked at.

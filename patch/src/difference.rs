@@ -6,6 +6,7 @@
 //! All of it is one arithmetic code. In method 1 the layout has no programs.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::base::Base;
 use crate::body::{AHEAD, Body};
@@ -17,15 +18,19 @@ use crate::layout::{self, Layout};
 use crate::map::Map;
 use crate::predict::Predictor;
 
-/// Encodes `target` by `copies` from `base`, which has the programs of `layout`; by as many of the copies as the format
-/// allows. None if it does not allow the layout.
-pub(crate) fn encode(base: &[u8], target: &[u8], layout: &Layout, copies: &[Copy]) -> Option<Vec<u8>> {
+/// Encodes `target` by `copies` from `base`, which has the programs of `layout` with these `fields`; by as many of the
+/// copies as the format allows. None if it does not allow the layout.
+pub(crate) fn encode(
+    base: &[u8],
+    target: &[u8],
+    (layout, fields): (&Layout, Arc<Fields>),
+    copies: &[Copy],
+) -> Option<Vec<u8>> {
     let (base_len, target_len) = (u32::try_from(base.len()).ok()?, u32::try_from(target.len()).ok()?);
     let mut coder = RangeWriter::new();
     let layout = layout::code(&mut coder, layout, base_len).ok()?;
     let copies = copies::most(copies, target_len);
     let copies = copies::code(&mut coder, &copies, base_len, target_len).ok()?;
-    let fields = Fields::find(base, base_len, &layout).ok()?;
     let mut body = Body::new(Predictor::new(layout, fields, Map::new(&copies, base_len)));
     let mut at = 0;
     for copy in &copies {
@@ -77,7 +82,7 @@ impl<'a, B: Base + ?Sized> Stream<'a, B> {
         if coder.overran() {
             return Err(DecodeError::Truncated);
         }
-        let fields = Fields::find(base, base_len, &layout).map_err(DecodeError::Base)?;
+        let fields = Arc::new(Fields::find(base, base_len, &layout).map_err(DecodeError::Base)?);
         let body = Body::new(Predictor::new(layout, fields, Map::new(&copies, base_len)));
         let mut copies = copies.into_iter();
         let copy = copies.next();

@@ -2,12 +2,13 @@
 //! larger.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::decoder::Decoder;
 use crate::difference;
 use crate::layout::Layout;
 use crate::limits::{self, Limits};
-use crate::matching::{self, Search, Seen};
+use crate::matching::{self, Index, Search, Seen};
 use crate::method::Method;
 use crate::prefixed;
 use crate::programs;
@@ -96,8 +97,10 @@ pub fn encode(base: &[u8], target: &[u8], effort: Effort) -> Result<Vec<u8>, Enc
     match program {
         Some(payload) => patches.push(with_method(Method::Program, &payload)),
         None if effort.level >= SORTED_FROM || !can_be_prefixed => {
-            let copies = matching::align(Seen::plain(base), Seen::plain(target), effort.search());
-            let payload = difference::encode(base, target, &Layout::default(), &copies);
+            let copies =
+                matching::align(&Index::new(Seen::plain(base), effort.search()), Seen::plain(target));
+            let none = (&Layout::default(), Arc::default());
+            let payload = difference::encode(base, target, none, &copies);
             patches.extend(payload.map(|payload| with_method(Method::Difference, &payload)));
         }
         None => {}
@@ -106,14 +109,14 @@ pub fn encode(base: &[u8], target: &[u8], effort: Effort) -> Result<Vec<u8>, Enc
     patches.into_iter().find(|patch| gives(patch, base, target)).ok_or(EncodeError::NoMethod)
 }
 
-/// The payload of method 2, if base and target have programs.
+/// The payload of method 2, if base and target have programs, and so much in common that it is likely to be short.
 fn program(base: &[u8], target: &[u8], effort: Effort) -> Option<Vec<u8>> {
     let (before, after) = (programs::find(base), programs::find(target));
     if before.is_empty() || after.is_empty() {
         return None;
     }
     let aligned = programs::align((base, &before), (target, &after), effort.search(), effort.rounds())?;
-    difference::encode(base, target, &aligned.layout, &aligned.copies)
+    difference::encode(base, target, (&aligned.layout, aligned.fields), &aligned.copies)
 }
 
 /// What a patch counts as in the choice: its length, and a little more if it takes long to decode.

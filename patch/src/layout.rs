@@ -108,6 +108,18 @@ pub(crate) struct Layout {
     pub(crate) modules: Vec<Module>,
 }
 
+impl Layout {
+    /// Whether both say the same of the base, whatever they say of the target.
+    pub(crate) fn is_alike_in_base(&self, other: &Self) -> bool {
+        let segments = |module: &Module| -> Vec<(Load, bool)> {
+            module.segments.iter().map(|segment| (segment.base, segment.is_bare)).collect()
+        };
+        let is_alike =
+            |(one, two): (&Module, &Module)| one.ranges == two.ranges && segments(one) == segments(two);
+        self.modules.len() == other.modules.len() && self.modules.iter().zip(&other.modules).all(is_alike)
+    }
+}
+
 /// Most modules in a layout, most segments and ranges in a module.
 pub(crate) const MOST_MODULES: usize = 1024;
 pub(crate) const MOST_PARTS: usize = 32;

@@ -1,7 +1,7 @@
 //! A set of places in the base, one bit for each byte.
 
 /// Places, and which of them comes next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Marks {
     words: Vec<u64>,
 }

@@ -1,5 +1,7 @@
 //! What a field of the base becomes in the target: its address, mapped.
 
+use std::sync::Arc;
+
 use crate::fields::{Fields, Instruction, Literal, NUMBERS, Part};
 use crate::layout::{Kind, Layout, Module, Range};
 use crate::map::{Map, Place};
@@ -162,7 +164,7 @@ const SLOT_BITS: u32 = 16;
 /// Knows the layout and the map, and what fields so far taught.
 pub(crate) struct Predictor {
     layout: Layout,
-    fields: Fields,
+    fields: Arc<Fields>,
     map: Map,
     /// All ranges in the order of the base, with the number of their module.
     ranges: Vec<(Range, usize)>,
@@ -177,7 +179,7 @@ pub(crate) struct Predictor {
 }
 
 impl Predictor {
-    pub(crate) fn new(layout: Layout, fields: Fields, map: Map) -> Self {
+    pub(crate) fn new(layout: Layout, fields: Arc<Fields>, map: Map) -> Self {
         let modules = layout.modules.iter().enumerate();
         let ranges =
             modules.flat_map(|(at, module)| module.ranges.iter().map(move |range| (*range, at))).collect();

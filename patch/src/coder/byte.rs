@@ -80,16 +80,16 @@ impl Bytes {
         before: u8,
         half: u8,
     ) -> u8 {
-        let places = [one, two, three, 0].map(|context| place(context, before));
-        let mut rows: [Row; CONTEXTS] = std::array::from_fn(|number| self.rows[number][places[number]]);
+        let [at, at_two, at_three, at_none] = [one, two, three, 0].map(|context| place(context, before));
+        let [first, second, third, last] = &mut self.rows;
+        let rows = [&mut first[at], &mut second[at_two], &mut third[at_three], &mut last[at_none]];
         let level = |row: &Row| usize::from(LEVELS[usize::from(row[LAST].min(LIMIT))]);
-        let known = level(&rows[0]) | level(&rows[1]) << 2 | level(&rows[2]) << 4;
+        let known = level(rows[0]) | level(rows[1]) << 2 | level(rows[2]) << 4;
         let weights = &mut self.weights[(known | usize::from(before & 16) << 2) & 127];
-        let half = coder.half(half, &mix(&rows, *weights));
+        let half = coder.half(half, &mix(rows.each_ref().map(|row| &**row), weights));
         weigh(weights, rows.each_ref().map(|row| chance(row, half)));
-        for (number, row) in rows.iter_mut().enumerate() {
+        for row in rows {
             learn(row, half);
-            self.rows[number][places[number]] = *row;
         }
         half
     }
@@ -108,30 +108,33 @@ fn part(chance: u16, weight: u16) -> u16 {
     ((u32::from(chance) * u32::from(weight)) >> 16) as u16
 }
 
+/// 1 to 16.
+const FLOOR: Row = {
+    let mut floor = [0; HALVES];
+    let (mut at, mut least) = (0, 1);
+    while at < HALVES {
+        floor[at] = least;
+        least += 1;
+        at += 1;
+    }
+    floor
+};
+
 /// The chance, for each value, that it is that or less. None is impossible, whatever the rows say.
 #[inline]
-fn mix(rows: &[Row; CONTEXTS], weights: [u16; CONTEXTS]) -> Row {
-    /// 1 to 16.
-    const FLOOR: Row = {
-        let mut floor = [0; HALVES];
-        let (mut at, mut least) = (0, 1);
-        while at < HALVES {
-            floor[at] = least;
-            least += 1;
-            at += 1;
-        }
-        floor
-    };
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "weights that are loaded one by one are multiplied eight chances at a time, those of a copy are not"
+)]
+fn mix(rows: [&Row; CONTEXTS], weights: &[u16; CONTEXTS]) -> Row {
     let mut mixed = [0_u16; HALVES];
-    for (row, weight) in rows.iter().zip(weights) {
-        for (sum, chance) in mixed.iter_mut().zip(row) {
-            *sum = sum.wrapping_add(part(*chance, weight));
-        }
+    for (row, weight) in rows.into_iter().zip(weights) {
+        mixed = std::array::from_fn(|at| mixed[at].wrapping_add(part(row[at], *weight)));
     }
-    for (sum, floor) in mixed.iter_mut().zip(FLOOR) {
-        let chance = (*sum).min(CERTAIN - 1);
-        *sum = chance - (chance >> 10) + floor;
-    }
+    mixed = std::array::from_fn(|at| {
+        let chance = mixed[at].min(CERTAIN - 1);
+        chance.wrapping_sub(chance >> 10).wrapping_add(FLOOR[at])
+    });
     mixed[LAST] = CERTAIN;
     mixed
 }
@@ -153,31 +156,50 @@ fn chance(row: &Row, half: u8) -> u16 {
     reason = "weights are kept within 16 bits"
 )]
 fn weigh(weights: &mut [u16; CONTEXTS], chances: [u16; CONTEXTS]) {
-    let mut parts = [0_u32; CONTEXTS];
-    for (number, chance) in chances.into_iter().enumerate() {
-        parts[number] = u32::from(part(chance, weights[number])) + 1;
-    }
-    let inverse = (1 << 26) / parts.iter().sum::<u32>();
-    for (weight, part) in weights.iter_mut().zip(parts) {
-        let aim = ((part * inverse) >> 10).cast_signed();
-        let moved =
-            i32::from(*weight) + ((aim - i32::from(*weight) + (1 << (WEIGHT_SHIFT - 1))) >> WEIGHT_SHIFT);
-        *weight = moved.clamp(LOWEST_WEIGHT, i32::from(u16::MAX)) as u16;
-    }
+    let parts: [u32; CONTEXTS] =
+        std::array::from_fn(|number| u32::from(part(chances[number], weights[number])).wrapping_add(1));
+    let sum = parts[0].wrapping_add(parts[1]).wrapping_add(parts[2]).wrapping_add(parts[3]);
+    let inverse = (1 << 26) / sum.max(1);
+    *weights = std::array::from_fn(|number| {
+        let weight = i32::from(weights[number]);
+        let aim = (parts[number].wrapping_mul(inverse) >> 10).cast_signed();
+        let ahead = aim.wrapping_sub(weight).wrapping_add(1 << (WEIGHT_SHIFT - 1)) >> WEIGHT_SHIFT;
+        weight.wrapping_add(ahead).clamp(LOWEST_WEIGHT, i32::from(u16::MAX)) as u16
+    });
 }
 
+/// What chances move towards once a half is known: certain from it on, impossible below.
+const AIMS: [Row; HALVES] = {
+    let mut aims = [[0; HALVES]; HALVES];
+    let mut half = 0;
+    while half < HALVES {
+        let mut value = half;
+        while value < HALVES {
+            aims[half][value] = CERTAIN - 1;
+            value += 1;
+        }
+        half += 1;
+    }
+    aims
+};
+
 /// Makes `half` more likely.
+///
+/// All of a row is written in one go: a count that is written alone would have to be waited for when the whole row is
+/// read next.
 #[inline]
 fn learn(row: &mut Row, half: u8) {
     let seen = row[LAST].min(LIMIT);
     let step = STEPS[usize::from(seen)];
-    for (chance, value) in row.iter_mut().zip(0_u8..) {
-        let aim = if half <= value { CERTAIN - 1 } else { 0 };
-        let error = aim.wrapping_sub(*chance).cast_signed();
-        let moved = ((i32::from(error) * i32::from(step)) >> 16) as i16;
-        *chance = chance.wrapping_add_signed(moved);
-    }
-    row[LAST] = seen + u16::from(seen < LIMIT);
+    let aims = &AIMS[usize::from(half) & LAST];
+    let known: Row = *row;
+    let mut learnt: Row = std::array::from_fn(|at| {
+        let error = aims[at].wrapping_sub(known[at]).cast_signed();
+        let moved = (i32::from(error).wrapping_mul(i32::from(step)) >> 16) as i16;
+        known[at].wrapping_add_signed(moved)
+    });
+    learnt[LAST] = seen + u16::from(seen < LIMIT);
+    *row = learnt;
 }
 
 #[cfg(test)]
@@ -221,7 +243,7 @@ mod tests {
             for chances in chances {
                 weigh(&mut weights, chances.map(|chance| chance % CERTAIN));
             }
-            let mixed = mix(&[row, row, UNKNOWN, row], weights);
+            let mixed = mix([&row, &row, &UNKNOWN, &row], &weights);
             prop_assert!(mixed.windows(2).all(|pair| pair[0] < pair[1]), "{mixed:?} by {weights:?}");
             prop_assert!(mixed[0] > 0 && mixed[LAST] == CERTAIN);
         }

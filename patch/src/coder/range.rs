@@ -171,12 +171,16 @@ impl Coder for RangeReader<'_> {
     #[inline]
     fn half(&mut self, _: u8, up_to: &[u16; HALVES]) -> u8 {
         let unit = self.range >> CERTAIN_BITS;
-        // What lies behind the last unit belongs to no value; only damage leads there.
-        let found = u16::try_from(self.code / unit).map_or(CERTAIN - 1, |found| found.min(CERTAIN - 1));
-        let half = up_to.iter().fold(0, |half, &chance| half + u8::from(chance <= found));
+        // What lies behind the last unit belongs to no value; only damage leads there. No value but the last reaches to
+        // the last two units, so numbers with a sign, which processors compare more at a time, tell it all.
+        let found = i16::try_from(self.code / unit).map_or(i16::MAX - 1, |found| found.min(i16::MAX - 1));
+        let beyond: [i16; HALVES] =
+            std::array::from_fn(|at| i16::from(up_to[at].min(CERTAIN - 1).cast_signed() <= found));
+        let half = beyond.iter().fold(0_i16, |half, &beyond| half.wrapping_add(beyond));
+        let half = half.to_le_bytes()[0];
         let at = usize::from(half) % HALVES;
         let below = if at == 0 { 0 } else { up_to[at - 1] };
-        self.code -= u64::from(below) * unit;
+        self.code = self.code.wrapping_sub(u64::from(below).wrapping_mul(unit));
         self.range = u64::from(up_to[at].wrapping_sub(below)).wrapping_mul(unit);
         self.widen();
         half

@@ -25,7 +25,7 @@ use window::Window;
 
 /// The places of all fields, and, as they are multiples of four, the quarters of those where jump tables start or
 /// literals are.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Fields {
     pub(crate) marks: Marks,
     tables: Marks,

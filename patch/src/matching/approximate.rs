@@ -34,39 +34,72 @@ const SHORTEST: usize = 6;
 /// Behind the start of a match, the next search is skipped for one in so many of its bytes.
 const PATIENCE: usize = 8;
 
-/// The base, ready to be searched.
-enum Index<'a> {
+/// A base, ready to be searched.
+#[derive(Debug)]
+pub(crate) struct Index<'a> {
+    base: Seen<'a>,
+    matches: Matches<'a>,
+}
+
+#[derive(Debug)]
+enum Matches<'a> {
     Sorted(Sorted<'a>),
     Sampled(Sampled<'a>),
 }
 
-impl Index<'_> {
+impl<'a> Index<'a> {
+    /// Prepares `base`, which is shorter than 2^31, for a search.
+    pub(crate) fn new(base: Seen<'a>, search: Search) -> Self {
+        let matches = match search {
+            Search::Sorted => Matches::Sorted(Sorted::new(base.alike)),
+            Search::Sampled => Matches::Sampled(Sampled::new(base.alike)),
+        };
+        Self { base, matches }
+    }
+
+    /// Whether so little of `target` is in the base that copies would hardly shorten it. Only a search that is quick
+    /// gives anything up.
+    pub(crate) fn is_strange_to(&self, target: Seen<'_>) -> bool {
+        /// In 256ths of the places that are looked at.
+        const LEAST: usize = 112;
+        match &self.matches {
+            Matches::Sorted(_) => false,
+            Matches::Sampled(index) => index.likeness(target.alike) < LEAST,
+        }
+    }
+
     /// A long match for the start of `sought`, of several as long the one nearest to `near`: its place and length.
     fn longest(&self, sought: &[u8], near: usize) -> Option<(usize, usize)> {
-        match self {
-            Self::Sorted(index) => {
+        match &self.matches {
+            Matches::Sorted(index) => {
                 let (rank, len) = index.longest(sought)?;
                 Some((index.nearest(rank, sought, len, near), len))
             }
-            Self::Sampled(index) => index.longest(sought),
+            Matches::Sampled(index) => index.longest(sought),
         }
     }
 }
 
 /// How many bytes two strings agree in from their start.
+#[inline]
 pub(super) fn agreement(one: &[u8], two: &[u8]) -> usize {
-    let wide = one.chunks_exact(8).zip(two.chunks_exact(8)).take_while(|(a, b)| a == b).count() * 8;
+    let (ones, twos) = (one.as_chunks::<8>().0, two.as_chunks::<8>().0);
+    let mut wide = 0;
+    for (a, b) in ones.iter().zip(twos) {
+        let differ = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differ != 0 {
+            return wide + (differ.trailing_zeros() / 8) as usize;
+        }
+        wide += 8;
+    }
     wide + one[wide..].iter().zip(&two[wide..]).take_while(|(a, b)| a == b).count()
 }
 
-/// Copies from `base` that explain `target`, in its order. Both are shorter than 2^31.
-pub(crate) fn align(base: Seen<'_>, target: Seen<'_>, search: Search) -> Vec<Copy> {
+/// Copies from the base that explain `target`, in its order. It is shorter than 2^31.
+pub(crate) fn align(index: &Index<'_>, target: Seen<'_>) -> Vec<Copy> {
     /// Looking further ahead at once would find no more.
     const AHEAD: usize = 256;
-    let index = match search {
-        Search::Sorted => Index::Sorted(Sorted::new(base.alike)),
-        Search::Sampled => Index::Sampled(Sampled::new(base.alike)),
-    };
+    let base = index.base;
     let mut ways = Ways::new(base, target);
     let (mut at, mut searched) = (0, 0);
     while let Some(sought) = target.alike.get(at..).filter(|sought| !sought.is_empty()) {
@@ -79,7 +112,9 @@ pub(crate) fn align(base: Seen<'_>, target: Seen<'_>, search: Search) -> Vec<Cop
             continue;
         }
         if along < UNQUESTIONED && at >= searched {
-            ways.resume(at, &sought[..sought.len().min(SHORTEST)]);
+            if let Some(start) = sought.first_chunk::<SHORTEST>() {
+                ways.resume(at, start);
+            }
             searched = at + 1;
             if let Some((place, len)) = index.longest(sought, near).filter(|(_, len)| *len >= SHORTEST) {
                 searched += len / PATIENCE;
@@ -105,6 +140,10 @@ mod tests {
         std::iter::repeat_with(next).take(len).collect()
     }
 
+    fn align(base: Seen<'_>, target: Seen<'_>, search: Search) -> Vec<Copy> {
+        super::align(&Index::new(base, search), target)
+    }
+
     fn copy(base: u32, target: u32, len: u32) -> Copy {
         Copy { base, target, len }
     }
@@ -118,6 +157,31 @@ mod tests {
         }
         let copies = align(Seen::plain(&base), Seen::plain(&target), Search::Sorted);
         assert_eq!(copies, [copy(5000, 0, 4000)]);
+    }
+
+    #[test]
+    fn a_quick_search_tells_what_is_mostly_new_and_a_thorough_one_gives_nothing_up() {
+        let base = bytes(1, 40_000);
+        let known = |len: usize| [&base[..len], &bytes(2, 40_000 - len)[..]].concat();
+        for (len, is_strange) in [(0, true), (16_000, true), (28_000, false), (40_000, false)] {
+            let target = known(len);
+            for search in [Search::Sorted, Search::Sampled] {
+                let index = Index::new(Seen::plain(&base), search);
+                let expected = is_strange && search == Search::Sampled;
+                assert_eq!(index.is_strange_to(Seen::plain(&target)), expected, "{len} bytes, {search:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn agreement_ends_with_the_first_byte_that_differs_or_with_the_shorter() {
+        let bytes = bytes(5, 60);
+        for len in 0..40 {
+            let mut other = bytes.clone();
+            other[len] ^= 1;
+            assert_eq!(agreement(&bytes, &other), len);
+            assert_eq!(agreement(&bytes[..len], &bytes), len);
+        }
     }
 
     #[test]

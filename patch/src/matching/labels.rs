@@ -3,6 +3,8 @@
 //! Two builds of a function differ in most of their addresses. In the views they agree, so they are found and aligned
 //! as if nothing had moved.
 
+use std::sync::Arc;
+
 use super::approximate::Seen;
 use crate::base::Base;
 use crate::fields::{Fields, Instruction};
@@ -25,10 +27,10 @@ impl View {
     }
 }
 
-/// The view of `bytes`, whose programs `layout` describes and whose bytes `map` takes to the target.
-pub(crate) fn view(bytes: &[u8], layout: &Layout, map: Map) -> Option<View> {
+/// The view of `bytes`, whose programs `layout` describes, which has `fields` in them, and whose bytes `map` takes to
+/// the target.
+pub(crate) fn view(bytes: &[u8], layout: &Layout, fields: Arc<Fields>, map: Map) -> Option<View> {
     let len = u32::try_from(Base::len(bytes)).ok()?;
-    let fields = Fields::find(bytes, len, layout).ok()?;
     let mut predictor = Predictor::new(layout.clone(), fields, map);
     let (mut alike, mut told) = (bytes.to_vec(), bytes.to_vec());
     let mut at = 0;

@@ -7,7 +7,7 @@ mod sorted;
 mod suffixes;
 mod ways;
 
-pub(crate) use approximate::{Seen, align};
+pub(crate) use approximate::{Index, Seen, align};
 pub(crate) use labels::view;
 
 /// How matches are searched.

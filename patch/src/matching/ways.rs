@@ -106,10 +106,10 @@ impl<'a> Ways<'a> {
     }
 
     /// Takes up diagonals that were left, where the base has `sought` at `at`.
-    pub(super) fn resume(&mut self, at: usize, sought: &[u8]) {
+    pub(super) fn resume<const LEN: usize>(&mut self, at: usize, sought: &[u8; LEN]) {
         for diagonal in self.recent {
             let there = self.base.alike.get(at.wrapping_add_signed(diagonal)..);
-            if there.is_some_and(|base| base.starts_with(sought)) {
+            if there.and_then(<[u8]>::first_chunk) == Some(sought) {
                 self.follow(at, diagonal);
             }
         }

@@ -102,20 +102,31 @@ impl Failure {
         &*self.error
     }
 
-    /// Says what went wrong on stderr; in JSON if the output is.
-    pub fn tell(&self, json: bool) {
+    /// What went wrong, what that comes of, and so on.
+    fn chain(&self) -> Vec<String> {
         let mut chain = vec![self.error.to_string()];
         let mut cause = self.error.source();
         while let Some(error) = cause {
             chain.push(error.to_string());
             cause = error.source();
         }
+        chain
+    }
+
+    /// What went wrong, for programs.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let chain = self.chain();
+        serde_json::json!({
+            "error": chain[0], "causes": chain[1..], "hint": self.hint, "exit": self.exit as u8,
+        })
+    }
+
+    /// Says what went wrong on stderr; in JSON if the output is.
+    pub fn tell(&self, json: bool) {
         let text = if json {
-            let error = serde_json::json!({
-                "error": chain[0], "causes": chain[1..], "hint": self.hint, "exit": self.exit as u8,
-            });
-            error.to_string()
+            self.to_json().to_string()
         } else {
+            let chain = self.chain();
             let causes = chain[1..].iter().map(|cause| format!("  because: {}", visible(cause)));
             let mut lines = vec![format!("error: {}", visible(&chain[0]))];
             lines.extend(causes);

@@ -104,6 +104,11 @@ impl Network {
         Ok((self.http(mirrors, stop)?, name))
     }
 
+    /// Whether the store of `index` is asked over a network.
+    pub(crate) fn is_far(&self, index: &Path) -> bool {
+        index.to_str().is_some_and(is_url) || self.store.iter().any(|store| is_url(store))
+    }
+
     /// How much of `download` bytes stays in the cache.
     pub(crate) fn most_cached(&self, download: u64) -> u64 {
         self.cache.as_ref().map_or(0, |_| download.min(self.cache_size.0))
@@ -180,10 +185,12 @@ impl Network {
         let source = HttpSource::new(mirrors, config).map_err(usage)?;
         let source: Box<dyn Source> = match &self.cache {
             None => Box::new(source),
-            Some(directory) => Box::new(
-                CachedSource::new(source, directory, self.cache_size.0)
-                    .map_err(|error| unreadable(directory, error))?,
-            ),
+            Some(directory) => {
+                Box::new(CachedSource::new(source, directory, self.cache_size.0).map_err(|error| {
+                    Failure::new(Exit::Target, In { path: directory.clone(), error })
+                        .hint("--cache names a directory that can be written, or can be made")
+                })?)
+            }
         };
         Ok(Store { source, connections: usize::from(self.connections) })
     }

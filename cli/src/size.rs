@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// A number of bytes: `4096`, `4KiB`, `4K`, `1MiB`, `1GiB`.
+/// A number of bytes: `4096`, `4KiB`, `4K`, `4k`, `1MiB`, `1GiB`. All units are powers of 1024.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
 
@@ -12,13 +12,14 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
-        let shift = match unit {
-            "" | "B" => 0,
-            "K" | "KiB" => 10,
-            "M" | "MiB" => 20,
-            "G" | "GiB" => 30,
-            "T" | "TiB" => 40,
-            _ => return Err(format!("unit {unit:?} is none of B, KiB, MiB, GiB, TiB")),
+        let shift = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => 0,
+            "k" | "kib" => 10,
+            "m" | "mib" => 20,
+            "g" | "gib" => 30,
+            "t" | "tib" => 40,
+            // `kB` is 1000 bytes to some and 1024 to others.
+            _ => return Err(format!("unit {unit:?} is none of B, K, M, G, T, KiB, MiB, GiB, TiB")),
         };
         let number: u64 = number.parse().map_err(|_| format!("{number:?} is no number of bytes"))?;
         number.checked_mul(1 << shift).map(Self).ok_or_else(|| "too many bytes".to_owned())
@@ -64,11 +65,13 @@ mod tests {
     #[test]
     fn sizes_are_read_with_their_units() {
         for (text, bytes) in
-            [("0", 0), ("7", 7), ("4K", 4096), ("4KiB", 4096), ("2MiB", 2 << 20), ("1G", 1 << 30)]
+            [("0", 0), ("7", 7), ("4K", 4096), ("4KiB", 4096), ("2MiB", 2 << 20), ("1G", 1 << 30), ("9b", 9)]
         {
-            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+            for text in [text.to_owned(), text.to_lowercase(), text.to_uppercase()] {
+                assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+            }
         }
-        for text in ["", "K", "4kb", "-1", "4 K", "1.5M", "99999999999T"] {
+        for text in ["", "K", "4kb", "4kB", "4KB", "-1", "4 K", "1.5M", "99999999999T"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
     }

@@ -132,9 +132,7 @@ fn total(blocks: Blocks) -> u64 {
 
 fn block(window: &Window, extents: &[Range<u64>], blocks: Blocks, number: u64, buffer: &mut Vec<u8>) -> Held {
     let range = blocks.range(number);
-    // A file that goes on behind the image is not the image: it has yet to be cut off where its last block ends.
-    let goes_on = window.is_regular() && number + 1 == blocks.count() && range.end < window.size();
-    if range.end > window.size() || goes_on {
+    if range.end > window.size() {
         return Held::Nothing;
     }
     let first = extents.partition_point(|extent| extent.end <= range.start);

@@ -253,6 +253,8 @@ pub struct Report {
     pub demand: Demand,
     /// The parts of the image that the target does not hold, or did not: whole blocks, neighbours joined.
     pub wrong: Vec<Range<u64>>,
+    /// Bytes that a file has behind the image, or had: they are cut off.
+    pub surplus: u64,
     /// How long each part took.
     pub seconds: Phases,
 }

@@ -6,7 +6,8 @@ use crate::alias::{Relation, relation};
 use crate::job::{ExtractError, Job, SeedPart};
 use crate::seed::{Seed, Window};
 use crate::target::{
-    Destination, Device, Existing, Pipe, Refusal, Replacement, Target, TargetError, is_device, mark, part_of,
+    Destination, Device, Existing, Pipe, Place, Refusal, Replacement, Target, TargetError, directory_of,
+    is_device, mark, part_of,
 };
 
 impl Job<'_> {
@@ -46,38 +47,22 @@ impl Job<'_> {
             }
             Destination::Path { path, existing } => (path.clone(), *existing),
         };
-        let refused = |refusal| Err(TargetError::Refused(path.clone(), refusal).into());
-        let Ok(metadata) = path.metadata() else {
-            if path.symlink_metadata().is_ok() {
-                return refused(Refusal::Kind);
+        match Place::at(&path, existing, Some(image_len))? {
+            Place::Device => {
+                let device = Device::open(&path, image_len, self.options.zero_tail)?;
+                self.expect_no_overlap(&path)?;
+                Ok(Opened::Device(device))
             }
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let parent = parent.unwrap_or(Path::new("."));
-            if path.starts_with("/dev") || parent.canonicalize().is_ok_and(|real| real.starts_with("/dev")) {
-                return refused(Refusal::Device);
-            }
-            if !parent.is_dir() {
-                return refused(Refusal::Parent);
-            }
-            return Ok(Opened::File(Replacement::beside(&path, image_len)?));
-        };
-        if is_device(&path) {
-            self.expect_no_overlap(&path)?;
-            return Ok(Opened::Device(Device::open(&path, image_len, self.options.zero_tail)?));
-        }
-        if !metadata.is_file() {
-            return refused(Refusal::Kind);
-        }
-        match existing {
-            Existing::Keep if metadata.len() != image_len => refused(Refusal::Exists),
-            Existing::Keep => Ok(Opened::Right(path)),
-            Existing::Replace => {
+            Place::New => Ok(Opened::File(Replacement::beside(&path, image_len)?)),
+            Place::Compared => Ok(Opened::Right(path)),
+            Place::Replaced => {
                 self.add_replaced();
                 Ok(Opened::File(Replacement::beside(&path, image_len)?))
             }
-            Existing::Update => {
+            Place::Updated => {
+                let file = Replacement::within(&path, image_len)?;
                 self.expect_no_overlap(&path)?;
-                Ok(Opened::File(Replacement::within(&path, image_len)?))
+                Ok(Opened::File(file))
             }
         }
     }
@@ -147,6 +132,14 @@ impl Opened {
         }
     }
 
+    /// Refuses to go on if there is no room for `needed` more bytes.
+    pub(crate) fn expect_room(&self, needed: u64) -> Result<(), TargetError> {
+        match self {
+            Self::File(file) => file.expect_room(needed),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes what was made for nothing.
     pub(crate) fn discard(&self) {
         if let Self::File(file) = self {
@@ -161,9 +154,7 @@ fn expect_target(path: &Path) -> Result<(), ExtractError> {
     match path.metadata() {
         Ok(metadata) if metadata.is_file() || is_device(path) => Ok(()),
         Ok(_) => refused(Refusal::Kind),
-        Err(_) => {
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            if parent.unwrap_or(Path::new(".")).is_dir() { Ok(()) } else { refused(Refusal::Parent) }
-        }
+        Err(_) if directory_of(path).is_dir() => Ok(()),
+        Err(_) => refused(Refusal::Parent),
     }
 }

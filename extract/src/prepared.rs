@@ -34,6 +34,8 @@ pub(crate) struct Prepared {
     pub(crate) is_staged: bool,
     /// Bytes of patches that were fetched in vain.
     pub(crate) late: u64,
+    /// Bytes that a file has behind the image.
+    pub(crate) surplus: u64,
     pub(crate) memory: u64,
     pub(crate) demand: Demand,
     pub(crate) phases: Phases,
@@ -50,6 +52,7 @@ impl Prepared {
         let check = Check::new(blocks, Vec::new());
         let known = recipe.memory() as u64 + survey.memory;
         let demand = Demand { memory: demand::for_looking(known, threads), ..Demand::default() };
+        let surplus = survey.surplus(image);
         let seeds = survey.parts.into_iter().map(|part| part.seed).collect();
         let (object, journal, phases) = (String::new(), survey.journal, survey.phases);
         let (journal_seed, in_place, late, memory) = (None, false, 0, 0);
@@ -65,6 +68,7 @@ impl Prepared {
             staging: None,
             is_staged: false,
             late,
+            surplus,
             memory,
             demand,
             phases,
@@ -154,6 +158,7 @@ impl Job<'_> {
         let parts = std::mem::take(&mut survey.parts);
         let seeds = parts.into_iter().map(|part| part.seed).chain(own_seed).collect();
         survey.phases.plan = started.elapsed();
+        let surplus = survey.surplus(recipe.record().image_len());
         let Survey { journal, journal_seed, late, phases, .. } = survey;
         Ok(Prepared {
             recipe,
@@ -167,6 +172,7 @@ impl Job<'_> {
             staging,
             is_staged: false,
             late,
+            surplus,
             memory,
             demand,
             phases,

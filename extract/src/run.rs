@@ -41,7 +41,14 @@ impl Job<'_> {
         if let Opened::Right(path) = &opened {
             // A file that is the image already is not touched, whatever may happen to others.
             let window = Window::open(path, None).map_err(|error| TargetError::Open(path.clone(), error))?;
+            // Nothing will be written, so what others hold does not matter.
+            self.seeds.clear();
             let looked = self.look(index, Some(window.clone()), true)?;
+            if let Looked::Wrong(survey, _) = &looked
+                && survey.is_known_wrong()
+            {
+                return Err(TargetError::Refused(path.clone(), Refusal::Exists).into());
+            }
             let prepared = self.prepare(looked)?;
             if !prepared.plan.missing.is_empty() {
                 return Err(TargetError::Refused(path.clone(), Refusal::Exists).into());
@@ -54,6 +61,11 @@ impl Job<'_> {
         }
         let (content, rereads) = (opened.target().content(), opened.target().file().is_some());
         let looked = self.look(index, content, rereads).inspect_err(|_| opened.discard())?;
+        if let Looked::Wrong(survey, OpenIndex::Whole(recipe)) = &looked {
+            // Known before a seed is read.
+            let needed = survey.least_written(recipe)?;
+            opened.expect_room(needed).inspect_err(|_| opened.discard())?;
+        }
         let (looked, is_begun) = match looked {
             Looked::Wrong(survey, index) => match self.run_by_patch(survey, index, &mut opened)? {
                 ByPatch::Done(report) => return Ok(*report),
@@ -131,17 +143,21 @@ impl Job<'_> {
         Ok(self.report(&prepared, done.written, done.late))
     }
 
-    /// Tells what making the image would take, and touches nothing.
+    /// Tells what making the image would take, whether or not it may be written, and touches nothing.
     pub fn plan(mut self) -> Result<Report, ExtractError> {
-        match self.foresee()? {
+        let index = self.open_index()?;
+        self.plan_for(index)
+    }
+
+    pub(crate) fn plan_for(&mut self, index: OpenIndex) -> Result<Report, ExtractError> {
+        match self.foresee(index)? {
             Foreseen::ByPatch(way, survey, index) => Ok(self.report_way(&way, &survey, &index)),
             Foreseen::ByFrames(prepared) => Ok(self.report(&prepared, 0, 0)),
         }
     }
 
     /// Finds the way to the image without opening the target for writing.
-    fn foresee(&mut self) -> Result<Foreseen, ExtractError> {
-        let index = self.open_index()?;
+    fn foresee(&mut self, index: OpenIndex) -> Result<Foreseen, ExtractError> {
         let (content, rereads) = self.look_at_target()?;
         self.add_replaced();
         let looked = match self.look(index, content, rereads)? {
@@ -157,7 +173,8 @@ impl Job<'_> {
     /// Reads all that making the image would take from the store, and throws it away: a source that keeps what it
     /// reads has it then.
     pub fn pull(mut self) -> Result<Report, ExtractError> {
-        let mut prepared = match self.foresee()? {
+        let index = self.open_index()?;
+        let mut prepared = match self.foresee(index)? {
             Foreseen::ByPatch(way, survey, index) => {
                 self.pull_way(&way)?;
                 return Ok(self.report_way(&way, &survey, &index));
@@ -246,6 +263,7 @@ impl Job<'_> {
             memory: prepared.memory,
             demand: prepared.demand,
             wrong: prepared.plan.ranges(prepared.check.blocks()),
+            surplus: prepared.surplus,
             seconds: prepared.phases,
         }
     }

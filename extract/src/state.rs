@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use chunk_chunker::Name;
 use chunk_index::LeafList;
 
+use crate::filesystem::{self, nearest};
 use crate::known::KnownImage;
 use crate::recipe::{Recipe, index_lists_at};
-use crate::target::open_private;
+use crate::target::{expect_writable, open_private};
 
 /// Characters of a path that are kept in the name of its file, of up to 4 bytes each.
 const LONGEST_NAME: usize = 40;
@@ -21,6 +22,8 @@ const LONGEST_NAME: usize = 40;
 const IMAGE: &str = "image";
 /// What the name of a file ends with that is being written.
 const PART: &str = "part";
+/// File systems in which only the kernel makes files, whatever it says of who may write.
+const KERNELS_OWN: [&str; 2] = ["proc", "sysfs"];
 
 /// A directory of remembered indexes.
 #[derive(Debug, Clone)]
@@ -31,7 +34,22 @@ pub struct State {
 impl State {
     /// The memory in `directory`, which is made if need be.
     pub fn open(directory: &Path) -> io::Result<Self> {
+        Self::look(directory)?;
         fs::create_dir_all(directory)?;
+        Ok(Self { directory: directory.to_owned() })
+    }
+
+    /// The memory in `directory`, which need not be there, for somebody who only looks. Fails where nothing could be
+    /// remembered.
+    pub fn look(directory: &Path) -> io::Result<Self> {
+        let there = nearest(directory);
+        if !there.metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        if filesystem::kind_of(there).is_some_and(|kind| KERNELS_OWN.contains(&kind.as_str())) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "no files can be made here"));
+        }
+        expect_writable(there)?;
         Ok(Self { directory: directory.to_owned() })
     }
 

@@ -118,6 +118,33 @@ impl Survey {
         self.window.as_ref().map(|window| Seed::window(OWN.to_owned(), window.clone()))
     }
 
+    /// Whether the target, which could be read, is not the image.
+    pub(crate) fn is_known_wrong(&self) -> bool {
+        !self.is_right && self.content.as_ref().is_some_and(|content| content.blake3().is_some())
+    }
+
+    /// Bytes that have to be written at least, zeros not counted.
+    pub(crate) fn least_written(&self, recipe: &Recipe) -> Result<u64, ExtractError> {
+        let kept = self.kept(&recipe.said()?);
+        let blocks = recipe.blocks();
+        let loud = recipe.entries_from(0).filter(|placed| !placed.entry.short.is_zero());
+        let missing = loud.flat_map(|placed| {
+            let numbers = blocks_of(&placed.image).filter(|number| !kept[*number]);
+            numbers.map(move |number| (number as u64, placed.image.clone()))
+        });
+        let within = |(number, image): (u64, Range<u64>)| {
+            let block = blocks.range(number);
+            image.end.min(block.end) - image.start.max(block.start)
+        };
+        Ok(missing.map(within).sum())
+    }
+
+    /// Bytes that a file which is the target has behind the image.
+    pub(crate) fn surplus(&self, image_len: u64) -> u64 {
+        let file = self.window.as_ref().filter(|window| window.is_regular());
+        file.map_or(0, |window| window.size().saturating_sub(image_len))
+    }
+
     /// The hashes of the blocks of what the target holds, as long as the image is, if all of them are known.
     pub(crate) fn hashes(&self) -> Option<Vec<BlockHash>> {
         self.content.as_ref()?.hashes()

@@ -66,7 +66,7 @@ impl Source for DirectorySource {
 
     fn spent(&self) -> Spent {
         let [bytes, requests] = [&self.bytes, &self.requests].map(|count| count.load(Ordering::Relaxed));
-        Spent { bytes, requests, retries: 0 }
+        Spent { bytes, requests, ..Spent::default() }
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
         source.open("object", 4, &mut buffer).expect("readable");
         source.read("object", 3..9, &mut buffer).expect("readable");
         source.read("object", 3..11, &mut buffer).expect_err("too long");
-        assert_eq!(source.spent(), Spent { bytes: 10, requests: 2, retries: 0 });
+        assert_eq!(source.spent(), Spent { bytes: 10, requests: 2, ..Spent::default() });
     }
 
     #[test]

@@ -99,4 +99,6 @@ pub struct Spent {
     pub requests: u64,
     /// Requests that had to be repeated.
     pub retries: u64,
+    /// Bytes that were kept from earlier, and therefore neither asked for nor received.
+    pub cached: u64,
 }

@@ -23,11 +23,8 @@ struct Verdict {
     #[serde(flatten)]
     answer: Answer,
     wrong_bytes: u64,
-    /// Where the target is not the image: whole blocks, neighbours joined. A last block that is shorter than others
-    /// is wrong if the file goes on behind it.
+    /// Where the target is not the image: whole blocks, neighbours joined.
     wrong: Vec<Wrong>,
-    /// What a file has behind the image.
-    surplus_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -37,11 +34,11 @@ struct Wrong {
 }
 
 impl Verdict {
-    fn new(answer: Answer, report: &Report, surplus_bytes: u64) -> Self {
+    fn new(answer: Answer, report: &Report) -> Self {
         let wrong = |range: &Range<u64>| Wrong { offset: range.start, bytes: range.end - range.start };
         let wrong: Vec<_> = report.wrong.iter().map(wrong).collect();
         let wrong_bytes = wrong.iter().map(|wrong| wrong.bytes).sum();
-        Self { answer, wrong_bytes, wrong, surplus_bytes }
+        Self { answer, wrong_bytes, wrong }
     }
 
     /// A line for each wrong range.
@@ -55,9 +52,8 @@ impl Verdict {
 pub(crate) fn verify(verify: &Verify, target: &Path, index: &Path, output: &Output) -> Result<(), Failure> {
     let started = Instant::now();
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
-    if !target.exists() {
-        let error = io::Error::from(io::ErrorKind::NotFound);
-        return Err(Failure::new(Exit::Missing, In { path: target.to_owned(), error }));
+    if let Err(error) = target.metadata() {
+        return Err(unreadable(target, error));
     }
     let Aim { store, version, .. } = Aim::new(index, &verify.network, &watch)?;
     // What is right is the best of all seeds for what is not, so a patch has nothing to give.
@@ -72,19 +68,16 @@ pub(crate) fn verify(verify: &Verify, target: &Path, index: &Path, output: &Outp
         options,
         observer: &watch,
     };
-    // A device may go on behind the image; a file that does is another one.
-    let len = target.metadata().map_or(0, |metadata| if metadata.is_file() { metadata.len() } else { 0 });
     let name = target.display().to_string();
     let report = if verify.repair { job.run() } else { job.plan() }.map_err(failure::of)?;
-    let surplus = len.saturating_sub(report.totals.image);
     drop(watch);
     if verify.repair {
-        let verdict = Verdict::new(Answer::of_run(&name, &report), &report, surplus);
+        let verdict = Verdict::new(Answer::of_run(&name, &report, "repaired"), &report);
         return output.answer(&verdict, || verdict.lines() + &verdict.answer.line(started.elapsed()));
     }
-    let verdict = Verdict::new(Answer::of_plan(&name, &report, 0), &report, surplus);
+    let verdict = Verdict::new(Answer::of_plan(&name, &report, 0), &report);
     output.answer(&verdict, || verdict.answer.lines() + &verdict.lines())?;
-    let message = match (verdict.wrong_bytes, surplus) {
+    let message = match (verdict.wrong_bytes, report.surplus) {
         (0, 0) => return Ok(()),
         (0, surplus) => format!("{name} is not the image: it is {surplus} bytes longer"),
         (wrong, 0) => format!("{name} is not the image: {wrong} bytes in wrong blocks"),
@@ -95,4 +88,15 @@ pub(crate) fn verify(verify: &Verify, target: &Path, index: &Path, output: &Outp
         }
     };
     Err(Failure::new(Exit::Integrity, message).hint("--repair rewrites only what is wrong"))
+}
+
+/// Why a target cannot be compared with anything.
+fn unreadable(target: &Path, error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::new(Exit::Missing, format!("the target {} does not exist", target.display()))
+                .hint("`chunk verify TARGET INDEX` compares a file or device; `chunk extract` makes one")
+        }
+        _ => Failure::new(Exit::Target, In { path: target.to_owned(), error }),
+    }
 }

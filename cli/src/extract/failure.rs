@@ -81,7 +81,7 @@ fn target(error: &TargetError) -> (Exit, Option<&'static str>) {
     }
 }
 
-fn io_exit(error: &io::Error) -> Exit {
+pub(super) fn io_exit(error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             Exit::Space

@@ -21,7 +21,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use chunk_extract::{Destination, Existing, Job, Limits, Options, Report, State, Version as Wanted, Window};
+use chunk_extract::{
+    Destination, Existing, ExtractError, Job, Limits, Options, Rehearsal, State, Version as Wanted, Window,
+};
 use chunk_store::line::Version;
 use serde_json::json;
 
@@ -37,26 +39,31 @@ use tell::Answer;
 const STDOUT: &str = "-";
 
 pub(crate) fn run(extract: &Extract, output: &Output) -> Result<(), Failure> {
-    let started = Instant::now();
     let watch = Watch::new(output, extract.events_fd).map_err(|error| {
         Failure::new(Exit::Usage, error)
             .hint("--events-fd wants the number of a descriptor that is open for writing")
     })?;
-    let task = Task::new(&extract.what, &watch)?;
+    run_watched(extract, &watch, output).inspect_err(|failure| {
+        let mut event = failure.to_json();
+        event["ev"] = json!("failed");
+        watch.event(&event);
+    })
+}
+
+fn run_watched(extract: &Extract, watch: &Watch, output: &Output) -> Result<(), Failure> {
+    let started = Instant::now();
+    let task = Task::new(&extract.what, watch)?;
     if extract.dry_run {
-        return plan_task(&extract.what, task, &watch, output);
+        return plan_task(&extract.what, task, watch, output);
     }
     let target = task.target.clone();
     let mut options = options(&extract.what);
     options.verify = extract.verify.into();
     options.zero_tail = extract.zero_tail;
-    let done = task.run(&extract.what, options, &watch, |job| job.run());
-    let report = done.inspect_err(|failure| {
-        watch.event(&json!({"ev": "failed", "exit": failure.exit() as u8}));
-    })?;
-    let answer = Answer::of_run(&target, &report).without(watch.unused());
+    let report = task.run(&extract.what, options, watch, &Verb::Writes(|job| job.run()))?;
+    let answer = Answer::of_run(&target, &report, "extracted").without(watch.unused());
     watch.event(&json!({"ev": "done", "report": &answer}));
-    drop(watch);
+    watch.clear();
     if target == STDOUT {
         // The image went to stdout, so nothing else goes there.
         return Ok(());
@@ -71,26 +78,36 @@ pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {
 }
 
 pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
-    let is_far = pull.what.index.to_str().is_some_and(is_url);
-    if is_far && pull.what.network.cache.is_none() {
+    if !pull.what.network.is_far(&pull.what.index) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "the store is on this machine: there is nothing to fetch ahead",
+        )
+        .hint("`chunk extract` reads it where it lies"));
+    }
+    if pull.what.network.cache.is_none() {
         return Err(Failure::new(Exit::Usage, "there is nowhere to keep what is fetched")
             .hint("--cache DIR names a place"));
     }
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
     let task = Task::new(&pull.what, &watch)?;
     let target = task.target.clone();
-    let report = task.run(&pull.what, options(&pull.what), &watch, |job| job.pull())?;
+    let report = task.run(&pull.what, options(&pull.what), &watch, &Verb::Looks(|job| job.pull()))?;
     let answer = Answer::of_pull(&target, &report).without(watch.unused());
-    drop(watch);
+    watch.clear();
     output.answer(&answer, || answer.pulled())
 }
 
 fn plan_task(what: &What, task: Task, watch: &Watch, output: &Output) -> Result<(), Failure> {
     let target = task.target.clone();
-    let report = task.run(what, options(what), watch, |job| job.plan())?;
-    let cached = what.network.most_cached(report.totals.download + report.index.bytes);
+    let Rehearsal { report, refusal } =
+        task.run(what, options(what), watch, &Verb::Looks(|job| job.rehearse()))?;
+    let is_far = what.network.is_far(&what.index);
+    let cached = if is_far { what.network.most_cached(report.totals.download) } else { 0 };
     let answer = Answer::of_plan(&target, &report, cached).without(watch.unused());
-    output.answer(&answer, || answer.lines())
+    watch.clear();
+    output.answer(&answer, || answer.lines())?;
+    refusal.map_or(Ok(()), |error| Err(failure::of(error)))
 }
 
 /// A version, and the store it is had from.
@@ -132,46 +149,64 @@ impl Task {
         Ok(Self { aim, target })
     }
 
-    fn run(
-        self,
-        what: &What,
-        options: Options,
-        observer: &Watch,
-        verb: fn(Job<'_>) -> Result<Report, chunk_extract::ExtractError>,
-    ) -> Result<Report, Failure> {
-        let state = what.state.as_deref().map(State::open).transpose();
-        let state = state.map_err(|error| {
-            let path = what.state.clone().unwrap_or_default();
-            Failure::new(Exit::Target, In { path, error })
-        })?;
+    /// Where the image is to go.
+    fn destination(&self, what: &What) -> Destination {
+        if self.target == STDOUT {
+            return Destination::Stream(Box::new(io::stdout()));
+        }
         let path = PathBuf::from(&self.target);
-        let is_stream = self.target == STDOUT;
+        // Who names a file as seed and as target wants it updated.
+        let is_seed = || what.seed.iter().any(|seed| is_same(Path::new(seed), &path));
+        let existing = match what.force {
+            true => Existing::Replace,
+            false if what.in_place || is_seed() => Existing::Update,
+            false => Existing::Keep,
+        };
+        Destination::Path { path, existing }
+    }
+
+    /// Hands the task to `verb`, which writes or only looks.
+    fn run<T>(self, what: &What, options: Options, observer: &Watch, verb: &Verb<T>) -> Result<T, Failure> {
+        let state = match verb {
+            Verb::Writes(_) => what.state.as_deref().map(State::open),
+            Verb::Looks(_) => what.state.as_deref().map(State::look),
+        };
+        let state = state.transpose().map_err(|error| {
+            let path = what.state.clone().unwrap_or_default();
+            Failure::new(failure::io_exit(&error), In { path, error })
+                .hint("--state names a directory that can be written, or can be made")
+        })?;
+        let destination = self.destination(what);
+        if let Verb::Writes(_) = verb {
+            // Seeds may be long, and what is piped in is gone.
+            let image_len = match &self.aim.version {
+                Wanted::Index(index) => Some(index.record().image_len()),
+                Wanted::Object(_) => None,
+            };
+            destination.probe(image_len).map_err(|error| failure::of(error.into()))?;
+        }
         let mut parts = Vec::new();
-        let mut in_place = what.in_place;
         for (number, seed) in what.seed.iter().enumerate() {
             let index = what.seed_index.get(number).map(PathBuf::as_path);
-            // Who names a file as seed and as target wants it updated.
-            in_place |= !what.force && !is_stream && is_same(Path::new(seed), &path);
             parts.extend(seeds::open(seed, index, state.as_ref(), observer)?);
         }
         let spare = what.seed_index.get(what.seed.len());
         let own_lists = spare.and_then(|index| seeds::lists(&self.target, index, observer));
-        let destination = if is_stream {
-            Destination::Stream(Box::new(io::stdout()))
-        } else {
-            let existing = match (in_place, what.force) {
-                (true, _) => Existing::Update,
-                (false, true) => Existing::Replace,
-                (false, false) => Existing::Keep,
-            };
-            Destination::Path { path, existing }
-        };
         let options = Options { connections: self.aim.store.connections, ..options };
         let source = &*self.aim.store.source;
         let (version, seeds) = (self.aim.version, parts);
         let job = Job { source, version, seeds, own_lists, state, destination, options, observer };
+        let (Verb::Writes(verb) | Verb::Looks(verb)) = verb;
         verb(job).map_err(failure::of)
     }
+}
+
+/// What is done with a task.
+enum Verb<T> {
+    /// It changes what is on the disk.
+    Writes(fn(Job<'_>) -> Result<T, ExtractError>),
+    /// It does not.
+    Looks(fn(Job<'_>) -> Result<T, ExtractError>),
 }
 
 fn options(what: &What) -> Options {

@@ -42,11 +42,15 @@ pub(super) struct Answer {
     /// Fetched beyond the plan, because seeds were not what they seemed.
     late_bytes: u64,
     received_bytes: u64,
+    /// Of what is to be downloaded, what the cache had: neither asked for nor received.
+    cached_bytes: u64,
     /// Requests planned, and such as nobody planned.
     sent_requests: u64,
     retries: u64,
-    /// Planned at most, or written.
+    /// Planned at most, or written to the target.
     write_bytes: u64,
+    /// What a file has behind the image: it is cut off.
+    surplus_bytes: u64,
     /// Old bytes held at a time while an update moves them.
     saved_bytes: u64,
     /// Memory for index, places and plan.
@@ -71,22 +75,27 @@ struct Copied {
 
 #[derive(Serialize)]
 struct Seconds {
-    check: String,
-    scan: String,
-    plan: String,
-    write: String,
-    settle: String,
+    check: f64,
+    scan: f64,
+    plan: f64,
+    write: f64,
+    settle: f64,
 }
 
 impl Seconds {
     fn of(phases: &Phases) -> Self {
         Self {
-            check: seconds(phases.check),
-            scan: seconds(phases.scan),
-            plan: seconds(phases.plan),
-            write: seconds(phases.write),
-            settle: seconds(phases.settle),
+            check: to_millis(phases.check),
+            scan: to_millis(phases.scan),
+            plan: to_millis(phases.plan),
+            write: to_millis(phases.write),
+            settle: to_millis(phases.settle),
         }
+    }
+
+    fn text(&self) -> String {
+        let Self { check, scan, plan, write, settle } = self;
+        format!("check {check:.3}, scan {scan:.3}, plan {plan:.3}, write {write:.3}, settle {settle:.3}")
     }
 }
 
@@ -100,11 +109,16 @@ impl Answer {
     }
 
     pub(super) fn of_pull(target: &str, report: &Report) -> Self {
-        Self { seconds: Some(Seconds::of(&report.seconds)), ..Self::of(target, report, "pulled") }
+        Self {
+            write_bytes: 0,
+            seconds: Some(Seconds::of(&report.seconds)),
+            ..Self::of(target, report, "pulled")
+        }
     }
 
-    pub(super) fn of_run(target: &str, report: &Report) -> Self {
-        let outcome = if report.totals.write == 0 { "unchanged" } else { "extracted" };
+    /// What came of a run that `did` this if it had to do anything.
+    pub(super) fn of_run(target: &str, report: &Report, did: &'static str) -> Self {
+        let outcome = if report.totals.write + report.surplus == 0 { "unchanged" } else { did };
         Self {
             write_bytes: report.written,
             peak_memory_bytes: peak_memory(),
@@ -137,9 +151,11 @@ impl Answer {
             index_bytes: report.index.bytes,
             late_bytes: report.late,
             received_bytes: report.spent.bytes,
+            cached_bytes: report.spent.cached,
             sent_requests: report.spent.requests,
             retries: report.spent.retries,
             write_bytes: totals.write,
+            surplus_bytes: report.surplus,
             saved_bytes: totals.saved,
             memory_bytes: report.memory,
             peak_memory_bytes: None,
@@ -157,48 +173,46 @@ impl Answer {
 
     /// One line about what was done.
     pub(super) fn line(&self, took: Duration) -> String {
-        if self.outcome == "unchanged" {
-            let image = human(self.image_bytes);
-            return format!(
-                "unchanged {}: image {image} was there already, {} s\n",
-                self.target,
-                seconds(took)
-            );
+        let (outcome, target, image) = (self.outcome, &self.target, human(self.image_bytes));
+        let phases = self.seconds.as_ref().map_or_else(String::new, |phases| format!(" ({})", phases.text()));
+        let took = format!("{:.3} s{phases}", to_millis(took));
+        if outcome == "unchanged" {
+            return format!("unchanged {target}: image {image} was there already, {took}\n");
         }
-        let copied: u64 = self.seeds.iter().map(|seed| seed.bytes).sum();
-        let retries = if self.retries == 1 { "1 retry" } else { &format!("{} retries", self.retries) };
-        let patched = match self.patched_bytes {
-            0 => String::new(),
-            patched => format!("patched {}, ", human(patched)),
-        };
-        let unused = match &self.unused_seeds[..] {
-            [] => String::new(),
-            unused => format!(" (without {})", visible(&unused.join(", "))),
-        };
-        let peak =
-            self.peak_memory_bytes.map_or_else(String::new, |peak| format!("memory {}, ", human(peak)));
-        format!(
-            "extracted {}: image {}, kept {}, from seeds {}{unused}, {patched}downloaded {} in {} with {retries}, \
-             written {}, {peak}{} s\n",
-            self.target,
-            human(self.image_bytes),
-            human(self.kept_bytes),
-            human(copied),
-            human(self.download_bytes + self.late_bytes),
+        let mut parts = vec![format!("image {image}"), format!("kept {}", human(self.kept_bytes))];
+        let copied = self.seeds.iter().filter(|seed| seed.bytes > 0);
+        parts.extend(copied.map(|seed| format!("copied {} from {}", human(seed.bytes), visible(&seed.seed))));
+        if !self.unused_seeds.is_empty() {
+            parts.push(format!("without {}", visible(&self.unused_seeds.join(", "))));
+        }
+        if self.patched_bytes > 0 {
+            parts.push(format!("patched {}", human(self.patched_bytes)));
+        }
+        parts.push(format!(
+            "downloaded {} in {} with {}",
+            human(self.received_bytes),
             counted(self.sent_requests, "request"),
-            human(self.write_bytes),
-            seconds(took),
-        )
+            if self.retries == 1 { "1 retry".to_owned() } else { format!("{} retries", self.retries) },
+        ));
+        if self.cached_bytes > 0 {
+            parts.push(format!("from the cache {}", human(self.cached_bytes)));
+        }
+        parts.push(format!("written {}", human(self.write_bytes)));
+        if self.surplus_bytes > 0 {
+            parts.push(format!("cut off {}", human(self.surplus_bytes)));
+        }
+        parts.extend(self.peak_memory_bytes.map(|peak| format!("memory {}", human(peak))));
+        format!("{outcome} {target}: {}, {took}\n", parts.join(", "))
     }
 
     /// One line about what was pulled.
     pub(super) fn pulled(&self) -> String {
-        let requests = counted(self.requests, "request");
-        format!(
-            "pulled {} in {requests}, received {}\n",
-            human(self.download_bytes),
-            human(self.received_bytes)
-        )
+        let requests = counted(self.sent_requests, "request");
+        let had = match self.cached_bytes {
+            0 => String::new(),
+            had => format!("; {} was in the cache already", human(had)),
+        };
+        format!("pulled {} in {requests}{had}\n", human(self.received_bytes))
     }
 
     /// Everything about what would be done.
@@ -218,6 +232,9 @@ impl Answer {
         }
         if self.mend_bytes > 0 {
             lines.push(format!("mended    a seed that has changed, by {}", human(self.mend_bytes)));
+        }
+        if self.surplus_bytes > 0 {
+            lines.push(format!("cut off   {}", human(self.surplus_bytes)));
         }
         lines.extend([
             format!("repeated  {}", human(self.repeated_bytes)),
@@ -247,9 +264,10 @@ impl Answer {
     }
 }
 
-fn seconds(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    format!("{}.{:03}", millis / 1000, millis % 1000)
+/// Seconds, to three digits behind the point.
+fn to_millis(duration: Duration) -> f64 {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(millis).as_secs_f64()
 }
 
 /// Most memory that this process has had, as the kernel counts it.

@@ -142,7 +142,16 @@ impl Watch {
         self.unused.lock().map(|unused| unused.clone()).unwrap_or_default()
     }
 
-    fn warn(&self, text: &str) {
+    /// Wipes the line that changes, if there is one: what is said next stays.
+    pub(super) fn clear(&self) {
+        let drawn = self.bar == Bar::Line && self.last.lock().is_ok_and(|mut last| last.take().is_some());
+        if drawn {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+
+    /// Tells of what costs no more than time or download.
+    pub(super) fn warn(&self, text: &str) {
         if self.warns {
             let start = if self.bar == Bar::Line { "\r\x1b[K" } else { "" };
             let _ = writeln!(io::stderr(), "{start}warning: {}", visible(text));
@@ -203,10 +212,7 @@ impl Observer for Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let drawn = self.bar == Bar::Line && self.last.lock().is_ok_and(|last| last.is_some());
-        if drawn {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
+        self.clear();
     }
 }
 

@@ -26,7 +26,14 @@ fn without_a_target_the_image_gets_its_own_name_here() {
     assert!(sandbox.read("a.img") == new);
     let [line] = run.text().lines().collect::<Vec<_>>()[..] else { panic!("one line: {run}") };
     assert!(line.starts_with("extracted a.img: image 5.40 MB, kept 1.04 MB, "), "{line}");
-    for told in [", downloaded ", " requests with 0 retries, ", ", written ", ", memory ", " s"] {
+    for told in [
+        ", downloaded ",
+        " requests with 0 retries, ",
+        ", written ",
+        ", memory ",
+        " s (check 0.",
+        ", settle ",
+    ] {
         assert!(line.contains(told), "{told}: {line}");
     }
     let run = sandbox.chunk("extract store/a.img.cidx").succeeds();
@@ -116,6 +123,8 @@ fn the_report_names_what_machines_ask_for() {
         "seeds",
         "sent_requests",
         "target",
+        "surplus_bytes",
+        "cached_bytes",
         "write_bytes",
         "zero_bytes",
     ];
@@ -132,7 +141,7 @@ fn the_report_names_what_machines_ask_for() {
     let copied = number(&answer["seeds"][0], "bytes");
     assert_eq!(parts.iter().sum::<u64>() + copied, new.len() as u64, "{answer}");
     for phase in ["check", "scan", "plan", "write", "settle"] {
-        assert!(answer["seconds"][phase].is_string(), "{answer}");
+        assert!(answer["seconds"][phase].is_f64(), "{answer}");
     }
 }
 
@@ -175,6 +184,14 @@ fn an_existing_file_is_left_alone_unless_something_is_said_about_it() {
     let run = sandbox.chunk("extract store/a.img.cidx out").fails(12).answers_nothing();
     run.says("out exists and is not the image").says("hint: --in-place updates it");
     assert_eq!(fingerprint(sandbox.root()), before);
+    for verb in ["plan", "extract --dry-run"] {
+        let run = sandbox.chunk(&format!("{verb} store/a.img.cidx out")).fails(12);
+        assert!(run.text().starts_with("image     5.40 MB\n"), "the plan is told all the same: {run}");
+        run.says("out exists and is not the image").says("hint: --in-place updates it");
+        let run = sandbox.chunk(&format!("{verb} --json store/a.img.cidx out"));
+        assert_eq!((run.code(), string(&run.json(), "outcome")), (Some(12), "planned"), "{run}");
+    }
+    assert_eq!(fingerprint(sandbox.root()), before);
     sandbox.chunk("extract --force --in-place store/a.img.cidx out").fails(2);
     sandbox.chunk("extract --force store/a.img.cidx out").succeeds();
     assert!(sandbox.read("out") == new);
@@ -190,16 +207,16 @@ fn targets_that_are_none_are_refused() {
     two_versions(&sandbox);
     let index = sandbox.path("store/a.img.cidx");
     let index = index.to_str().expect("a plain name");
-    sandbox.chunk(&format!("extract {index} /dev/mmcblk0p99")).fails(12).says("no file is made below /dev");
-    sandbox.chunk("extract store/a.img.cidx none/out").fails(12).says("its directory does not exist");
-    sandbox
-        .chunk("extract store/a.img.cidx store")
-        .fails(12)
-        .says("neither a regular file nor a block device");
-    sandbox
-        .chunk("extract store/a.img.cidx /dev/null")
-        .fails(12)
-        .says("neither a regular file nor a block device");
+    for verb in ["extract", "extract --dry-run", "plan"] {
+        let kind = "neither a regular file nor a block device";
+        let device = "no file is made below /dev";
+        let parent = "its directory does not exist";
+        for (target, why) in
+            [("/dev/mmcblk0p99", device), ("none/out", parent), ("store", kind), ("/dev/null", kind)]
+        {
+            sandbox.chunk(&format!("{verb} {index} {target}")).fails(12).says(why);
+        }
+    }
     let mut typo = sandbox.command(["extract", index, "mmcblk0p99"]);
     let run = crate::sandbox::Run::of(typo.current_dir("/dev"));
     run.fails(12).says("no file is made below /dev");
@@ -252,10 +269,15 @@ fn a_target_is_verified_and_only_what_is_wrong_is_rewritten() {
     assert_eq!(number(&answer, "write_bytes"), 4096, "one page");
     assert_eq!(answer["wrong"], serde_json::json!([{"offset": 1 << 20, "bytes": 1 << 20}]), "{answer}");
     assert!(number(&answer, "missing_bytes") < 100_000, "{answer}");
+    assert_eq!(string(&answer, "outcome"), "repaired");
     assert!(sandbox.read("out") == new);
+    sandbox.write("out", &rotten);
+    let run = sandbox.chunk("verify --repair out store/a.img.cidx").succeeds();
+    assert!(run.text().contains("\nrepaired out: image 5.40 MB, "), "{run}");
     let answer = sandbox.chunk("verify --json --repair out store/a.img.cidx").succeeds().json();
     assert_eq!((string(&answer, "outcome"), number(&answer, "write_bytes")), ("unchanged", 0));
-    sandbox.chunk("verify none store/a.img.cidx").fails(7);
+    let run = sandbox.chunk("verify none store/a.img.cidx").fails(7);
+    run.says("the target none does not exist").says("hint: `chunk verify TARGET INDEX`");
 }
 
 /// Neighbours are one range, and the last block is as short as the image leaves it.
@@ -278,11 +300,44 @@ fn wrong_ranges_are_named_to_their_last_byte() {
     ]);
     assert_eq!(answer["wrong"], wrong);
     assert_eq!(number(&answer, "surplus_bytes"), 8);
-    sandbox.write("out", &[&new[..], b"more"].concat());
     let run = sandbox.chunk("verify out store/a.img.cidx").fails(6);
-    run.says("and it is 4 bytes longer");
-    sandbox.chunk("verify --quiet --repair out store/a.img.cidx").succeeds();
+    run.says("and it is 8 bytes longer");
+}
+
+#[test]
+fn of_a_file_that_is_only_too_long_no_block_is_wrong() {
+    let sandbox = Sandbox::new();
+    let (_, new) = two_versions(&sandbox);
+    let longer = [&new[..], b"more"].concat();
+    sandbox.write("out", &longer);
+    let run = sandbox.chunk("verify out store/a.img.cidx").fails(6);
+    let text = run.text().to_owned();
+    run.says("out is not the image: it is 4 bytes longer");
+    assert!(text.contains("\ncut off   4 B\n") && !text.contains("wrong"), "{text}");
+    let answer = sandbox.chunk("verify --json out store/a.img.cidx").json();
+    assert_eq!([number(&answer, "wrong_bytes"), number(&answer, "surplus_bytes")], [0, 4], "{answer}");
+    let run = sandbox.chunk("verify --repair out store/a.img.cidx").succeeds();
+    assert!(
+        run.text().starts_with("repaired out: ") && run.text().contains("written 0 B, cut off 4 B"),
+        "{run}"
+    );
     assert!(sandbox.read("out") == new);
+    sandbox.write("out", &longer);
+    let answer = sandbox.chunk("extract --json --in-place store/a.img.cidx out").succeeds().json();
+    assert_eq!(string(&answer, "outcome"), "extracted", "it was changed");
+    assert!(sandbox.read("out") == new);
+}
+
+#[test]
+fn the_final_line_tells_what_came_from_each_seed() {
+    let sandbox = Sandbox::new();
+    let (old, _) = two_versions(&sandbox);
+    sandbox.write("first", &old[..2_500_000]);
+    sandbox.write("second", &old[2_500_000..]);
+    let run = sandbox.chunk("extract --seed first --seed second store/a.img out").succeeds();
+    for seed in [" MB from first, copied ", " kB from second, "] {
+        assert!(run.text().contains(seed), "{run}");
+    }
 }
 
 #[test]
@@ -300,6 +355,23 @@ fn what_is_remembered_saves_the_second_update_its_scan() {
         names.iter().for_each(|name| sandbox.write(format!("state/{name}"), bytes));
         sandbox.chunk(&format!("extract --in-place --state state store/a.img@{version} out")).succeeds();
         assert!(sandbox.read("out") == sandbox.read(version));
+    }
+}
+
+#[test]
+fn whoever_plans_makes_no_state_directory_and_hears_if_it_cannot_be_made() {
+    let sandbox = Sandbox::new();
+    two_versions(&sandbox);
+    sandbox.write("file", b"");
+    for verb in ["plan", "extract --dry-run"] {
+        sandbox.chunk(&format!("{verb} --state state/of/mine store/a.img out")).succeeds();
+        assert!(!sandbox.path("state").exists());
+    }
+    for verb in ["plan", "extract"] {
+        for state in ["file", "file/below", "/proc/x"] {
+            let run = sandbox.chunk(&format!("{verb} --state {state} store/a.img out"));
+            run.fails(10).says(state).says("hint: --state names a directory that can be written");
+        }
     }
 }
 

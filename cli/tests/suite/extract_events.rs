@@ -52,6 +52,23 @@ fn a_failure_is_an_event_with_its_exit_code() {
 }
 
 #[test]
+fn a_failure_before_anything_was_done_is_an_event_too() {
+    let sandbox = sandbox();
+    for (arguments, exit) in [
+        ("extract store/none.img out", 7),
+        ("extract --seed - --state /proc/x store/a.img out", 10),
+        ("extract --dry-run --max-download 1 store/a.img out", 21),
+        ("extract store/a.img none/out", 12),
+    ] {
+        let (run, events) = with_events(&sandbox, arguments);
+        run.fails(exit);
+        let [event] = &events[..] else { panic!("{arguments}: one event: {events:?}") };
+        assert_eq!((string(event, "ev"), event["exit"].as_i64()), ("failed", Some(exit.into())));
+        assert!(!string(event, "error").is_empty(), "{event}");
+    }
+}
+
+#[test]
 fn events_that_nobody_can_take_are_an_error_before_and_none_later() {
     let sandbox = sandbox();
     sandbox.chunk("extract --events-fd 99 store/a.img out").fails(2).says("--events-fd");

@@ -104,6 +104,11 @@ fn a_file_system_without_room_is_told_so_before_anything_is_fetched() {
     let Some(_disk) = SmallDisk::mount(&sandbox.path("disk"), 2) else { return };
     let run = sandbox.chunk("extract store/a.img disk/out").fails(11).answers_nothing();
     run.says("disk/out has room for");
+    for verb in ["plan", "extract --dry-run"] {
+        let run = sandbox.chunk(&format!("{verb} store/a.img disk/out")).fails(11);
+        assert!(run.text().starts_with("image "), "{run}");
+        run.says("disk/out has room for");
+    }
     assert_eq!(sandbox.names("disk"), [""; 0]);
 }
 

@@ -117,8 +117,10 @@ fn a_plan_tells_how_much_disk_the_work_takes() {
     assert!(occupied("out") <= before + number(&told, "target_disk_bytes") + 65_536);
     let Some(device) = LoopDevice::writable(&sandbox.path("new")) else { return };
     assert_eq!(number(&plan(&format!("store/a.img {}", device.path().display())), "target_disk_bytes"), 0);
-    let told = plan("--cache cache store/a.img other");
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    let told = plan(&format!("--cache cache {} other", site.url("a.img.cidx")));
     assert!(number(&told, "cache_disk_bytes") >= 12 << 20, "{told}");
+    assert_eq!(number(&plan("--cache cache store/a.img other"), "cache_disk_bytes"), 0, "nothing is fetched");
 }
 
 /// Each block that was read from a stream was once kept until the end.

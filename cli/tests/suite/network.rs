@@ -108,10 +108,36 @@ fn what_was_pulled_is_not_downloaded_again() {
     let pulled = sandbox.chunk_with(with("pull")).succeeds().json();
     assert!(!sandbox.path("target").exists());
     assert!(pulled["received_bytes"].as_u64().expect("a number") > 300_000, "{pulled}");
+    assert_eq!((&pulled["write_bytes"], &pulled["cached_bytes"]), (&0.into(), &0.into()), "{pulled}");
+    let again = sandbox.chunk_with(["pull", "--cache", "cache", "--seed", "old", &url, "target"]).succeeds();
+    assert!(again.text().ends_with(" was in the cache already\n"), "{again}");
     let extracted = sandbox.chunk_with(with("extract")).succeeds().json();
     assert!(sandbox.read("target") == new);
     let received = extracted["received_bytes"].as_u64().expect("a number");
     assert!(received < 100_000, "only the index is left to be downloaded: {extracted}");
+    let number = |key: &str| extracted[key].as_u64().expect("a number");
+    assert!(number("cached_bytes") > 300_000, "{extracted}");
+    assert!(number("sent_requests") < number("requests"), "what the cache has is not asked for: {extracted}");
+    fs::remove_file(sandbox.path("target")).expect("it was made");
+    let run = sandbox.chunk_with(["extract", "--cache", "cache", "--seed", "old", &url, "target"]).succeeds();
+    assert!(run.text().contains(", from the cache "), "{run}");
+}
+
+#[test]
+fn there_is_nothing_to_pull_from_a_store_on_this_machine_and_nowhere_without_a_cache() {
+    let (sandbox, _, _) = store();
+    for cache in ["", "--cache cache "] {
+        let run = sandbox.chunk(&format!("pull {cache}store/image.cidx target")).fails(2).answers_nothing();
+        run.says("the store is on this machine: there is nothing to fetch ahead");
+    }
+    sandbox
+        .chunk("pull http://127.0.0.1:9/image.cidx target")
+        .fails(2)
+        .says("hint: --cache DIR names a place");
+    sandbox
+        .chunk("pull --store http://127.0.0.1:9/ store/image.cidx target")
+        .fails(2)
+        .says("hint: --cache DIR names a place");
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::seed::Window;
-use crate::target::{Media, Refusal, Share, Target, TargetError, guard, mark, open_private};
+use crate::target::{
+    Media, Refusal, Share, Target, TargetError, directory_of, expect_writable, guard, look_private, mark,
+    open_private,
+};
 use crate::verified::Verified;
 
 /// A file on its way to becoming the image.
@@ -28,9 +31,7 @@ impl Replacement {
         // What a link leads to is replaced, not the link.
         let resolved = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let path = resolved.as_path();
-        if let Ok(existing) = File::open(path) {
-            guard::check_file(&existing).map_err(|refusal| TargetError::Refused(path.to_owned(), refusal))?;
-        }
+        expect_unused(path)?;
         let part = part_of(path);
         let file = open_locked(&part, open_private)?;
         let opens = |error| TargetError::Open(part.clone(), error);
@@ -54,6 +55,34 @@ impl Replacement {
         Self::of(file, path.to_owned(), None, image_len)
     }
 
+    /// Refuses what [`Replacement::beside`] would refuse, and writes nothing.
+    pub(crate) fn probe_beside(path: &Path) -> Result<(), TargetError> {
+        let resolved = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = resolved.as_path();
+        expect_unused(path)?;
+        let part = part_of(path);
+        let opens = |error| TargetError::Open(part.clone(), error);
+        expect_writable(directory_of(path)).map_err(opens)?;
+        if part.symlink_metadata().is_ok() {
+            let file = open_locked(&part, look_private)?;
+            let is_ours = mark::is_ours(&file);
+            let _ = file.unlock();
+            if !is_ours.map_err(opens)? {
+                return Err(TargetError::Refused(path.to_owned(), Refusal::Foreign(part)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what [`Replacement::within`] would refuse, and writes nothing.
+    pub(crate) fn probe_within(path: &Path) -> Result<(), TargetError> {
+        expect_writable(path).map_err(|error| TargetError::Open(path.to_owned(), error))?;
+        let file = open_locked(path, |path| File::open(path))?;
+        let used = guard::check_file(&file);
+        let _ = file.unlock();
+        used.map_err(|refusal| TargetError::Refused(path.to_owned(), refusal))
+    }
+
     fn of(file: File, path: PathBuf, part: Option<PathBuf>, image_len: u64) -> Result<Self, TargetError> {
         let opens = |error| TargetError::Open(path.clone(), error);
         let had = file.metadata().map_err(opens)?.len();
@@ -64,17 +93,22 @@ impl Replacement {
     /// Makes the file as long as the image, unless its file system has no room for what `written` bytes add to it.
     pub(crate) fn make_room(&self, written: u64) -> Result<(), TargetError> {
         let file = self.media.handle();
-        if let (Ok(space), Ok(metadata)) = (rustix::fs::fstatvfs(&**file), file.metadata()) {
-            let available = space.f_bavail.saturating_mul(space.f_frsize);
-            let needed = growth(&metadata, self.image_len, written);
-            if needed > available {
-                return Err(TargetError::Space { path: self.path.clone(), needed, available });
-            }
-        }
+        self.expect_room(written)?;
         if self.had < self.image_len {
             file.set_len(self.image_len).map_err(|error| no_room(&self.path, self.image_len, error))?;
         }
         Ok(())
+    }
+
+    /// Refuses to go on if the file system has no room for what `written` bytes add to the file.
+    pub(crate) fn expect_room(&self, written: u64) -> Result<(), TargetError> {
+        let file = self.media.handle();
+        match (rustix::fs::fstatvfs(&**file), file.metadata()) {
+            (Ok(space), Ok(metadata)) => {
+                expect_room(&self.path, &space, growth(&metadata, self.image_len, written))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes what was made for nothing.
@@ -100,9 +134,27 @@ impl Drop for Replacement {
     }
 }
 
-/// The directory that `path` is a name in.
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Refuses `target` if its file system has no room for `needed` more bytes.
+pub(crate) fn expect_room(
+    target: &Path,
+    space: &rustix::fs::StatVfs,
+    needed: u64,
+) -> Result<(), TargetError> {
+    let available = space.f_bavail.saturating_mul(space.f_frsize);
+    if needed > available {
+        return Err(TargetError::Space { path: target.to_owned(), needed, available });
+    }
+    Ok(())
+}
+
+/// Refuses a file that is to be replaced while something else lives in it.
+fn expect_unused(path: &Path) -> Result<(), TargetError> {
+    match File::open(path) {
+        Ok(existing) => {
+            guard::check_file(&existing).map_err(|refusal| TargetError::Refused(path.to_owned(), refusal))
+        }
+        Err(_) => Ok(()),
+    }
 }
 
 /// The file beside `path` in which a new image grows.

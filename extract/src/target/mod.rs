@@ -9,13 +9,15 @@ mod ioctl;
 pub(crate) mod mark;
 mod media;
 mod pipe;
+mod place;
 mod scratch;
 
 pub(crate) use device::Device;
-pub(crate) use file::{Replacement, growth, part_of};
+pub(crate) use file::{Replacement, expect_room, growth, part_of};
 pub use guard::Refusal;
 pub(crate) use media::Media;
 pub(crate) use pipe::Pipe;
+pub(crate) use place::{Place, directory_of};
 
 use std::fs::File;
 use std::io;
@@ -163,12 +165,26 @@ pub(crate) fn is_device(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device())
 }
 
+/// Fails where we may not write, or nobody may.
+pub(crate) fn expect_writable(path: &Path) -> io::Result<()> {
+    let wanted = rustix::fs::Access::WRITE_OK;
+    rustix::fs::accessat(rustix::fs::CWD, path, wanted, rustix::fs::AtFlags::EACCESS).map_err(io::Error::from)
+}
+
 /// Opens a file beside a target for reading and writing, making it if need be, and never through a link.
 pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    private(path, File::options().read(true).write(true).create(true).truncate(false))
+}
+
+/// Opens such a file, which is there, without changing it.
+pub(crate) fn look_private(path: &Path) -> io::Result<File> {
+    private(path, File::options().read(true))
+}
+
+fn private(path: &Path, options: &mut std::fs::OpenOptions) -> io::Result<File> {
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
     let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("a flag fits");
-    let file =
-        File::options().read(true).write(true).create(true).truncate(false).custom_flags(flags).open(path)?;
+    let file = options.custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));

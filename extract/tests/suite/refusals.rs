@@ -5,13 +5,14 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use chunk_extract::{Existing, ExtractError, Refusal, TargetError};
-use chunk_testing::{LoopDevice, Mounted, SwapArea};
+use chunk_extract::{Existing, ExtractError, Job, Refusal, TargetError};
+use chunk_testing::{Disk, LoopDevice, Mounted, SwapArea};
 use rustix::fs::OFlags;
 
 use crate::images::{blocks, noise};
 use crate::store::Store;
-use crate::tries::{fail, job, part_of, seed};
+use crate::tries::{fail, job, leave_part, part_of, seed};
+use crate::watching::Watching;
 
 /// Tries to make an image at `target`; why not?
 #[track_caller]
@@ -19,10 +20,15 @@ fn refusal(target: &Path, existing: Existing, seeds: &[&Path]) -> Refusal {
     let store = Store::new();
     store.make("new", &blocks(0..2));
     let source = store.source();
-    let mut job = job(&source, store.index("new"), target, existing);
-    job.seeds = seeds.iter().map(|path| seed(path, None)).collect();
-    let error = fail(job);
+    let watching = Watching::default();
+    let job = || {
+        let seeds = seeds.iter().map(|path| seed(path, None)).collect();
+        Job { seeds, observer: &watching, ..job(&source, store.index("new"), target, existing) }
+    };
+    let error = fail(job());
     assert_eq!(source.requests(), 0, "nothing was fetched");
+    assert_eq!(watching.scanned(), 0, "no seed was read");
+    assert_eq!(rehearsed(job()), error.to_string(), "who plans hears the same");
     match error {
         ExtractError::Target(TargetError::Refused(path, refusal)) => {
             assert_eq!(path, target);
@@ -30,6 +36,88 @@ fn refusal(target: &Path, existing: Existing, seeds: &[&Path]) -> Refusal {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Why the job would not be carried out, as a rehearsal tells.
+#[track_caller]
+fn rehearsed(job: Job<'_>) -> String {
+    match job.rehearse() {
+        Err(error) => error.to_string(),
+        Ok(rehearsal) => rehearsal.refusal.expect("it would be refused").to_string(),
+    }
+}
+
+#[test]
+fn a_file_of_the_same_length_is_compared_and_refused_before_any_seed_is_read() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (target, old) = (directory.path().join("target"), directory.path().join("old"));
+    fs::write(&target, noise(5, 2 << 20)).expect("written");
+    fs::write(&old, noise(6, 2 << 20)).expect("written");
+    assert_eq!(refusal(&target, Existing::Keep, &[&old]), Refusal::Exists);
+    assert!(fs::read(&target).expect("a file") == noise(5, 2 << 20));
+}
+
+#[test]
+fn a_plan_is_told_even_where_it_is_refused() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let target = directory.path().join("target");
+    fs::write(&target, b"precious").expect("written");
+    let store = Store::new();
+    store.make("new", &blocks(0..2));
+    let source = store.source();
+    let rehearsal = job(&source, store.index("new"), &target, Existing::Keep).rehearse().expect("a plan");
+    assert_eq!(rehearsal.report.totals.write, 2 << 20);
+    let refusal = rehearsal.refusal.expect("it is in the way");
+    assert!(matches!(refusal, ExtractError::Target(TargetError::Refused(_, Refusal::Exists))), "{refusal:?}");
+    assert_eq!(source.requests(), 0);
+}
+
+#[test]
+fn a_file_system_without_room_is_known_before_any_seed_is_read_and_by_who_only_plans() {
+    let Some(disk) = Disk::new(8 << 20) else { return };
+    let (target, old) = (disk.root().join("target"), disk.root().join("old"));
+    fs::write(&old, noise(6, 1 << 20)).expect("written");
+    let store = Store::new();
+    store.make("new", &[blocks(0..3), vec![0; 90 << 20], blocks(3..20)].concat());
+    store.make("holes", &[blocks(0..3), vec![0; 90 << 20]].concat());
+    let source = store.source();
+    for existing in [Existing::Keep, Existing::Replace, Existing::Update] {
+        let watching = Watching::default();
+        if existing != Existing::Keep {
+            fs::write(&target, noise(7, 100_000)).expect("written");
+        }
+        let job = || Job {
+            seeds: vec![seed(&old, None)],
+            observer: &watching,
+            ..job(&source, store.index("new"), &target, existing)
+        };
+        let error = fail(job());
+        assert!(matches!(error, ExtractError::Target(TargetError::Space { .. })), "{error:?}");
+        assert_eq!((watching.scanned(), source.requests()), (0, 0), "{existing:?}");
+        assert!(rehearsed(job()).starts_with(&format!("{} has room for ", target.display())));
+        assert!(!part_of(&target).exists());
+    }
+    let holes = job(&source, store.index("holes"), &target, Existing::Update);
+    assert!(holes.rehearse().expect("a plan").refusal.is_none(), "holes take no room");
+}
+
+#[test]
+fn who_rehearses_leaves_nothing_and_holds_nothing() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let target = directory.path().join("target");
+    let store = Store::new();
+    let image = blocks(0..2);
+    store.make("new", &image);
+    let source = store.source();
+    let job = |existing| job(&source, store.index("new"), &target, existing);
+    assert!(job(Existing::Keep).rehearse().expect("a plan").refusal.is_none());
+    assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 0);
+    leave_part(&target, &image[..1 << 20]);
+    assert!(job(Existing::Keep).rehearse().expect("a plan").refusal.is_none(), "it is ours");
+    let _other = File::open(part_of(&target)).and_then(|part| part.lock().map(|()| part)).expect("free");
+    let locked = ExtractError::from(TargetError::Refused(part_of(&target), Refusal::Locked)).to_string();
+    assert_eq!(rehearsed(job(Existing::Keep)), locked);
+    assert_eq!(fail(job(Existing::Keep)).to_string(), locked);
 }
 
 #[test]
@@ -87,9 +175,9 @@ fn a_file_that_a_loop_device_shows_is_refused_as_target_and_the_device_as_its_se
     fs::write(&file, noise(1, 4 << 20)).expect("written");
     let Some(device) = LoopDevice::attach(&file) else { return };
     let name = device.path().file_name().expect("a name").to_str().expect("ASCII").to_owned();
-    assert_eq!(refusal(&file, Existing::Update, &[]), Refusal::Loop(name));
+    assert_eq!(refusal(&file, Existing::Update, &[]), Refusal::Loop(name.clone()));
     let alias = |path: &Path| Refusal::Alias(path.display().to_string());
-    assert_eq!(refusal(&file, Existing::Update, &[device.path()]), alias(device.path()));
+    assert_eq!(refusal(&file, Existing::Update, &[device.path()]), Refusal::Loop(name));
     assert_eq!(refusal(device.path(), Existing::Update, &[&file]), alias(&file));
     let Some(second) = LoopDevice::attach(&file) else { return };
     assert_eq!(refusal(device.path(), Existing::Update, &[second.path()]), alias(second.path()));

@@ -128,7 +128,7 @@ impl<S: Source> Source for CachedSource<S> {
     }
 
     fn spent(&self) -> Spent {
-        self.source.spent()
+        Spent { cached: self.served(), ..self.source.spent() }
     }
 
     fn speed(&self) -> Option<Speed> {

@@ -31,6 +31,10 @@ impl Shelf {
     pub(crate) fn open(root: &Path, cap: u64) -> io::Result<Self> {
         // What a device fetches is nobody else's business.
         DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+        // A cache that keeps nothing would be noticed when it is too late.
+        let trial = root.join(format!("{}.tmp", std::process::id()));
+        OpenOptions::new().write(true).create(true).truncate(true).open(&trial)?;
+        fs::remove_file(&trial)?;
         let shelf = Self { root: root.to_owned(), cap, room: AtomicU64::new(0) };
         shelf.tidy()?;
         Ok(shelf)

@@ -33,6 +33,7 @@ impl Tally {
             bytes: self.bytes.load(Ordering::Relaxed),
             requests: self.requests.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),
+            cached: 0,
         }
     }
 }

@@ -352,7 +352,9 @@ fn what_is_remembered_saves_the_second_update_its_scan() {
     // Stale, damaged, gone: it is only a hint.
     let names = sandbox.names("state");
     for (bytes, version) in [(&b"nonsense"[..], "old"), (&new[..5000], "new")] {
-        names.iter().for_each(|name| sandbox.write(format!("state/{name}"), bytes));
+        for name in &names {
+            sandbox.write(format!("state/{name}"), bytes);
+        }
         sandbox.chunk(&format!("extract --in-place --state state store/a.img@{version} out")).succeeds();
         assert!(sandbox.read("out") == sandbox.read(version));
     }

@@ -60,6 +60,21 @@ pub enum Command {
     Generate(Generate),
 }
 
+impl Command {
+    /// Whether a device runs it, which has little memory.
+    pub fn is_for_devices(&self) -> bool {
+        matches!(
+            self,
+            Self::Verify(_)
+                | Self::Extract(_)
+                | Self::Plan(_)
+                | Self::Pull(_)
+                | Self::Proxy(_)
+                | Self::Cat(_)
+        )
+    }
+}
+
 /// Arguments of `make`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = with_exit_codes("\

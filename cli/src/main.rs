@@ -1,5 +1,8 @@
 //! The `chunk` command.
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod allocator;
+
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
@@ -12,6 +15,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(said) => return end(explain(&said), false),
     };
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    if args.command.is_for_devices() {
+        allocator::stay_small();
+    }
     // The panic itself has been told on stderr by then.
     match catch_unwind(|| run(&args)) {
         Ok(done) => end(done.map(|()| Exit::Ok), args.json),

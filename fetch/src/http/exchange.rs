@@ -175,6 +175,8 @@ impl Brought {
 
     async fn take(&mut self, body: &mut Body<'_>, skip: u64, len: Option<u64>) -> Result<(), FetchErrorKind> {
         let bytes = &mut self.bytes;
+        // Never more than was asked for; a buffer that grows would leave its smaller selves behind.
+        bytes.reserve_exact(len.and_then(|len| usize::try_from(len).ok()).unwrap_or(0));
         body.read(skip, len, |more| {
             bytes.extend_from_slice(more);
             Ok(())

@@ -183,9 +183,12 @@ fn text(answer: &Answer) -> String {
         format!("download {} in {}", human(answer.download_bytes), counted(answer.requests, "request"));
     let (index, rest) = (human(answer.index_bytes), human(answer.download_bytes - answer.index_bytes));
     let mut lines = vec![
-        match answer.patch_bytes {
-            0 => format!("{download}: index {index}, frames {rest} (gaps {})", human(answer.gap_bytes)),
-            _ => format!("{download}: index {index}, patch {rest}"),
+        if answer.patch_bytes == 0 {
+            format!("{download}: index {index}, frames {rest} (gaps {})", human(answer.gap_bytes))
+        } else {
+            let ByChunks { index: chunks, frames } = &answer.by_chunks;
+            let bytes = chunks.bytes + chunks.gap_bytes + frames.bytes + frames.gap_bytes;
+            format!("{download}: index {index}, patch {rest}; by chunks {}", human(bytes))
         },
         format!(
             "missing {} of {} image bytes, {} in {}",

@@ -253,10 +253,25 @@ pub struct Report {
     pub demand: Demand,
     /// The parts of the image that the target does not hold, or did not: whole blocks, neighbours joined.
     pub wrong: Vec<Range<u64>>,
+    /// The ways by patches that there are from the seeds, one of which may have been taken.
+    pub ways: Vec<WayCost>,
     /// Bytes that a file has behind the image, or had: they are cut off.
     pub surplus: u64,
     /// How long each part took.
     pub seconds: Phases,
+}
+
+/// A way by patches, as the index tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WayCost {
+    /// The number of the seed that it starts from.
+    pub seed: u16,
+    /// Whether that has changed since it was what patches start from.
+    pub is_changed: bool,
+    /// How many patches there are.
+    pub patches: u64,
+    /// All their bytes; some of them may not be needed.
+    pub bytes: u64,
 }
 
 /// How long each part took.

@@ -41,7 +41,7 @@ pub use error::{IndexError, ReadError};
 pub use image::Image;
 pub use job::{
     Expected, ExtractError, Job, Notice, Observer, Options, Phases, Progress, Report, SeedPart, Silent,
-    Verify, Version,
+    Verify, Version, WayCost,
 };
 pub use known::KnownImage;
 pub use need::{Have, Need, Traffic};

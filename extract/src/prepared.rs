@@ -6,7 +6,7 @@ use std::time::Instant;
 use chunk_index::Entry;
 
 use crate::demand::{self, Demand};
-use crate::job::{ExtractError, Job, Notice, Phases};
+use crate::job::{ExtractError, Job, Notice, Phases, WayCost};
 use crate::opened::Opened;
 use crate::patched::Staging;
 use crate::places::Places;
@@ -34,6 +34,8 @@ pub(crate) struct Prepared {
     pub(crate) is_staged: bool,
     /// Bytes of patches that were fetched in vain.
     pub(crate) late: u64,
+    /// The ways by patches that start from seeds.
+    pub(crate) ways: Vec<WayCost>,
     /// Bytes that a file has behind the image.
     pub(crate) surplus: u64,
     pub(crate) memory: u64,
@@ -68,6 +70,7 @@ impl Prepared {
             staging: None,
             is_staged: false,
             late,
+            ways: Vec::new(),
             surplus,
             memory,
             demand,
@@ -159,7 +162,7 @@ impl Job<'_> {
         let seeds = parts.into_iter().map(|part| part.seed).chain(own_seed).collect();
         survey.phases.plan = started.elapsed();
         let surplus = survey.surplus(recipe.record().image_len());
-        let Survey { journal, journal_seed, late, phases, .. } = survey;
+        let Survey { journal, journal_seed, late, ways, phases, .. } = survey;
         Ok(Prepared {
             recipe,
             check,
@@ -172,6 +175,7 @@ impl Job<'_> {
             staging,
             is_staged: false,
             late,
+            ways,
             surplus,
             memory,
             demand,

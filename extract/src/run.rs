@@ -263,6 +263,7 @@ impl Job<'_> {
             memory: prepared.memory,
             demand: prepared.demand,
             wrong: prepared.plan.ranges(prepared.check.blocks()),
+            ways: prepared.ways.clone(),
             surplus: prepared.surplus,
             seconds: prepared.phases,
         }

@@ -11,7 +11,7 @@ use chunk_index::{Block, Digest, Head, LeafList, Placed};
 
 use crate::content::Content;
 use crate::held::{Holdings, list_memory};
-use crate::job::{ExtractError, Job, Phases, Progress, SeedPart, Verify};
+use crate::job::{ExtractError, Job, Phases, Progress, SeedPart, Verify, WayCost};
 use crate::known::KnownImage;
 use crate::patched::left_at;
 use crate::places::{Places, Wanted};
@@ -81,6 +81,8 @@ pub(crate) struct Survey {
     pub(crate) done: Vec<bool>,
     /// Bytes of patches that were fetched in vain.
     pub(crate) late: u64,
+    /// The ways by patches that start from seeds.
+    pub(crate) ways: Vec<WayCost>,
     pub(crate) journal: Option<PathBuf>,
     /// The number of the seed that an earlier run's journal is.
     pub(crate) journal_seed: Option<u16>,
@@ -94,7 +96,7 @@ impl Survey {
         let own = u16::try_from(parts.len()).expect("there are no more seeds than numbers");
         let (content, own_lists, own_image, journal) = (None, None, None, None);
         let phases = Phases::default();
-        let (is_right, done, late) = (false, Vec::new(), 0);
+        let (is_right, done, late, ways) = (false, Vec::new(), 0, Vec::new());
         Self {
             parts,
             window,
@@ -107,6 +109,7 @@ impl Survey {
             own_image,
             done,
             late,
+            ways,
             journal,
             journal_seed: None,
             memory: 0,

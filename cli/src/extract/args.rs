@@ -46,6 +46,9 @@ Example:
 pub struct Plan {
     #[command(flatten)]
     pub(crate) what: What,
+    /// Tell what every way would download, not only the cheapest
+    #[arg(long)]
+    pub(crate) ways: bool,
 }
 
 /// Arguments of `pull`.

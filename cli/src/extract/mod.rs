@@ -11,6 +11,7 @@ pub(crate) mod failure;
 pub(crate) mod seeds;
 mod tell;
 mod watch;
+mod ways;
 
 pub(crate) use args::expected;
 pub use args::{Extract, Plan, Pull};
@@ -54,7 +55,7 @@ fn run_watched(extract: &Extract, watch: &Watch, output: &Output) -> Result<(), 
     let started = Instant::now();
     let task = Task::new(&extract.what, watch)?;
     if extract.dry_run {
-        return plan_task(&extract.what, task, watch, output);
+        return plan_task(&extract.what, false, task, watch, output);
     }
     let target = task.target.clone();
     let mut options = options(&extract.what);
@@ -74,7 +75,7 @@ fn run_watched(extract: &Extract, watch: &Watch, output: &Output) -> Result<(), 
 pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
     let task = Task::new(&plan.what, &watch)?;
-    plan_task(&plan.what, task, &watch, output)
+    plan_task(&plan.what, plan.ways, task, &watch, output)
 }
 
 pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
@@ -98,13 +99,26 @@ pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
     output.answer(&answer, || answer.pulled())
 }
 
-fn plan_task(what: &What, task: Task, watch: &Watch, output: &Output) -> Result<(), Failure> {
+fn plan_task(
+    what: &What,
+    wants_ways: bool,
+    task: Task,
+    watch: &Watch,
+    output: &Output,
+) -> Result<(), Failure> {
     let target = task.target.clone();
-    let Rehearsal { report, refusal } =
-        task.run(what, options(what), watch, &Verb::Looks(|job| job.rehearse()))?;
+    let rehearse = &Verb::Looks(|job| job.rehearse());
+    let Rehearsal { report, refusal } = task.run(what, options(what), watch, rehearse)?;
+    let ways = if wants_ways {
+        let options = Options { patches: false, ..options(what) };
+        let frames = Task::new(what, watch)?.run(what, options, watch, rehearse)?.report;
+        ways::of(&report, &frames)
+    } else {
+        Vec::new()
+    };
     let is_far = what.network.is_far(&what.index);
     let cached = if is_far { what.network.most_cached(report.totals.download) } else { 0 };
-    let answer = Answer::of_plan(&target, &report, cached).without(watch.unused());
+    let answer = Answer::of_plan(&target, &report, cached).without(watch.unused()).with_ways(ways);
     watch.clear();
     output.answer(&answer, || answer.lines())?;
     refusal.map_or(Ok(()), |error| Err(failure::of(error)))

@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::exit::visible;
 use crate::size::{counted, human};
 
+use super::ways::Way;
+
 /// A plan, or what came of it.
 #[derive(Serialize)]
 pub(super) struct Answer {
@@ -65,6 +67,9 @@ pub(super) struct Answer {
     cache_disk_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<Seconds>,
+    /// If they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ways: Vec<Way>,
 }
 
 #[derive(Serialize)]
@@ -163,12 +168,18 @@ impl Answer {
             state_disk_bytes: report.demand.state_disk,
             cache_disk_bytes: None,
             seconds: None,
+            ways: Vec::new(),
         }
     }
 
     /// The same, of a run that went on without these seeds.
     pub(super) fn without(self, unused_seeds: Vec<String>) -> Self {
         Self { unused_seeds, ..self }
+    }
+
+    /// The same, with what each way would download.
+    pub(super) fn with_ways(self, ways: Vec<Way>) -> Self {
+        Self { ways, ..self }
     }
 
     /// One line about what was done.
@@ -260,6 +271,7 @@ impl Answer {
                 human(self.cache_disk_bytes.unwrap_or(0))
             ),
         ]);
+        lines.extend(self.ways.iter().map(Way::line));
         lines.join("\n") + "\n"
     }
 }

@@ -36,6 +36,35 @@ fn a_patch_that_is_added_later_is_listed_verified_and_used() {
 }
 
 #[test]
+fn a_plan_tells_what_every_way_would_download_if_asked() {
+    let (sandbox, new) = store();
+    let made = sandbox.chunk("patch --json store/a.img@1.cidx store/a.img.cidx").succeeds().json();
+    let plan = "plan --seed old store/a.img.cidx out";
+    let frames = sandbox.chunk(&format!("{plan} --no-patch --json")).succeeds().json();
+    let frames = number(&frames, "download_bytes") - number(&frames, "index_bytes");
+    let told = sandbox.chunk(&format!("{plan} --ways --json")).succeeds().json();
+    let patch = number(&made, "patch_bytes");
+    let ways = json!([
+        {"patches": 1, "seed": "old", "is_changed": false, "download_bytes": patch},
+        {"patches": 0, "is_changed": false, "download_bytes": frames},
+    ]);
+    assert_eq!(told["ways"], ways);
+    assert!(sandbox.chunk(&format!("{plan} --json")).succeeds().json().get("ways").is_none());
+    let text = sandbox.chunk(&format!("{plan} --ways")).succeeds().text().to_owned();
+    assert!(text.contains("by a patch from old\n") && text.ends_with(" by frames\n"), "{text}");
+    // The old image, mounted since.
+    sandbox.chunk("extract --state state store/a.img@1.cidx slot").succeeds();
+    let mut slot = sandbox.read("slot");
+    slot[1080] ^= 1;
+    sandbox.write("slot", &slot);
+    let plan = "--state state --seed slot store/a.img.cidx out";
+    let text = sandbox.chunk(&format!("plan --ways {plan}")).succeeds().text().to_owned();
+    assert!(text.contains("by a patch from slot, mended first\n"), "{text}");
+    sandbox.chunk(&format!("extract {plan}")).succeeds();
+    assert!(sandbox.read("out") == new);
+}
+
+#[test]
 fn make_patches_from_the_release_before_and_from_those_named() {
     let (sandbox, new) = store();
     let third = image::next_version(&new);

@@ -4,7 +4,7 @@ use chunk_chunker::image::{BlockHash, BlockTree, Blocks};
 use chunk_index::{Digest, PatchRef, Ways};
 
 use crate::content::Content;
-use crate::job::{ExtractError, Job, Progress, SeedPart};
+use crate::job::{ExtractError, Job, Progress, SeedPart, WayCost};
 use crate::known::KnownImage;
 use crate::seed::Window;
 
@@ -34,6 +34,17 @@ impl Base {
         }
         let starts = starts(ways, len, &tree.finish());
         (!starts.is_empty()).then_some(Self { seed, starts, hashes, near: None })
+    }
+
+    /// What the ways from it cost, the cheapest first.
+    pub(super) fn costs(&self, ways: &Ways) -> impl Iterator<Item = WayCost> {
+        let (seed, is_changed) = (self.seed, self.near.is_some());
+        self.starts.iter().map(move |first| WayCost {
+            seed,
+            is_changed,
+            patches: ways.from(*first).count() as u64,
+            bytes: cost(ways, *first),
+        })
     }
 
     /// Seed `seed`, which has `content`, if at least half of it is `image` still and `ways` start from that.

@@ -101,6 +101,7 @@ impl Job<'_> {
                 false,
             ),
             wrong: joined(&way.missing, way.check().blocks()),
+            ways: survey.ways.clone(),
             surplus: survey.surplus(way.totals().image),
             seconds: survey.phases,
         }

@@ -66,6 +66,7 @@ impl Job<'_> {
         let Some(base) = self.find_own_base(survey, recipe.record().image_len(), ways)? else {
             return Ok((plan, None));
         };
+        survey.ways.extend(base.costs(ways));
         let number = survey.own + 1;
         let chunks = fetched(recipe, &plan);
         let parts = joined(&chunks);

@@ -56,6 +56,7 @@ impl Job<'_> {
             return Ok(None);
         }
         let bases = self.find_bases(&survey.parts, ways)?;
+        survey.ways = bases.iter().flat_map(|base| base.costs(ways)).collect();
         for (base, first) in bases.iter().flat_map(|base| base.starts.iter().map(move |first| (base, *first)))
         {
             let Some((links, said)) = self.open_way(survey, record, ways, (base, first)) else { continue };

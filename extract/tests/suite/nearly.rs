@@ -56,7 +56,9 @@ impl Slots {
     /// What mounting does to a slot: a few bytes here and there.
     fn mount(&self, slot: &str, places: &[usize]) {
         let mut held = fs::read(self.slot(slot)).expect("there");
-        places.iter().for_each(|place| held[*place] ^= 0x55);
+        for place in places {
+            held[*place] ^= 0x55;
+        }
         fs::write(self.slot(slot), held).expect("written");
     }
 

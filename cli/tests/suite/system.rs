@@ -123,7 +123,14 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let unmounted = run("umount", &[text(&self.0)]);
+        // A process that is being started by another test holds, until its program runs, whatever was open here.
+        let mut tries = 1;
+        let mut unmounted = run("umount", &[text(&self.0)]);
+        while unmounted.is_err() && tries < 100 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            unmounted = run("umount", &[text(&self.0)]);
+            tries += 1;
+        }
         assert!(unmounted.is_ok() || std::thread::panicking(), "{unmounted:?}");
     }
 }

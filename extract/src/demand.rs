@@ -39,6 +39,11 @@ pub struct Demand {
     pub state_disk: u64,
 }
 
+/// Bytes of frames, as stored, that are kept beyond their use if `room` bytes of them may wait for it.
+pub(crate) fn recent_room(room: u64) -> u64 {
+    room / 4
+}
+
 /// Blocks that are put together or wait to be written, at most.
 pub(crate) fn window(threads: usize) -> usize {
     2 * threads + 2
@@ -63,8 +68,10 @@ pub(crate) fn for_work(plan: &Plan, known: u64, options: &Options) -> u64 {
     // One more is what the target holds, to be compared.
     let blocks = (ahead.min(plan.order.len()) as u64 + 1) * block;
     let fetches = &plan.fetches;
-    let held =
-        fetches.most_held(&plan.frames, u32::try_from(ahead).unwrap_or(u32::MAX), options.limits.frames);
+    let room = options.limits.frames;
+    let held = fetches.most_held(&plan.frames, u32::try_from(ahead).unwrap_or(u32::MAX), room);
+    let stored = plan.frames.iter().map(|(_, frame)| u64::from(frame.stored_len)).sum::<u64>();
+    let held = held + recent_room(room).min(stored);
     let at_a_time = connections.min(fetches.requests.len() as u64);
     // A buffer that grows with what comes may be twice as long as that.
     let asked_for = at_a_time * (2 * fetches.longest() + CONNECTION);

@@ -9,8 +9,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use chunk_chunker::image::{BlockHash, Blocks};
@@ -33,6 +33,8 @@ const GAP: u64 = 1 << 12;
 const AT_A_TIME: usize = 16;
 /// Longest single request for a part of an index.
 const LONGEST: u64 = 1 << 22;
+/// Bytes of the index around a map that was not to be needed: at first, and at most.
+const LATE_SPAN: [u64; 2] = [1 << 12, 1 << 16];
 
 /// What an image consists of.
 #[derive(Debug)]
@@ -112,6 +114,14 @@ impl std::ops::Add for Fetched {
             requests: self.requests + other.requests,
         }
     }
+}
+
+/// Maps that were not to be needed, by the number of their leaf.
+#[derive(Debug, Default)]
+pub(crate) struct LateMaps {
+    maps: HashMap<usize, Vec<u8>>,
+    /// How often some were fetched: the oftener, the more at a time.
+    times: u32,
 }
 
 #[derive(Debug)]
@@ -281,24 +291,55 @@ impl Recipe {
         if hashes.next().is_some() { Err(IndexError::Blocks) } else { Ok(said) }
     }
 
-    /// The entries of the leaf that holds image byte `offset`, with their locations, and the bytes of its map if
-    /// that had to be read from the store.
+    /// The entries of the leaf that holds image byte `offset`, with their locations, and the bytes that had to be fetched
+    /// for its map. The maps behind it are fetched along: who lacks one mostly lacks the next, too.
     pub(crate) fn entries_with_map(
         &self,
         source: &dyn Source,
         object: &str,
         offset: u64,
+        late: &Mutex<LateMaps>,
     ) -> Result<(Vec<Placed>, u64), IndexError> {
         let number = self.leaves.partition_point(|leaf| leaf.node.image().end <= offset);
         let leaf = &self.leaves[number];
         if leaf.has_map {
             return Ok((self.leaf(leaf).collect(), 0));
         }
-        let mut bytes = Vec::new();
-        source.read(object, leaf.node.map(), &mut bytes)?;
+        // While one fetches, the others wait: it may be for the same.
+        let mut late = late.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_there = late.maps.contains_key(&number);
+        let fetched = if is_there { 0 } else { self.fetch_late(source, object, number, &mut late)? };
         let list = self.list(leaf);
-        let locations = self.head.decode_map(&leaf.node, &list, &bytes)?;
-        Ok((place(leaf.node.image().start, &list, locations).collect(), bytes.len() as u64))
+        let decoded = self.head.decode_map(&leaf.node, &list, &late.maps[&number]);
+        // A damaged one may be right when it is asked for again.
+        let locations = decoded.inspect_err(|_| drop(late.maps.remove(&number)))?;
+        Ok((place(leaf.node.image().start, &list, locations).collect(), fetched))
+    }
+
+    /// Fetches the map of leaf `first`, and of those behind it what comes in the same request.
+    fn fetch_late(
+        &self,
+        source: &dyn Source,
+        object: &str,
+        first: usize,
+        late: &mut LateMaps,
+    ) -> Result<u64, IndexError> {
+        let start = self.leaves[first].node.map().start;
+        let span = (LATE_SPAN[0] << late.times.min(8)).min(LATE_SPAN[1]);
+        late.times += 1;
+        let missing = (first..).zip(&self.leaves[first..]).take_while(|(number, leaf)| {
+            *number == first
+                || leaf.node.map().end - start <= span && !leaf.has_map && !late.maps.contains_key(number)
+        });
+        let missing: Vec<_> = missing.map(|(number, leaf)| (number, leaf.node.map())).collect();
+        let end = missing.last().map_or(start, |(_, map)| map.end);
+        let mut bytes = Vec::new();
+        source.read(object, start..end, &mut bytes)?;
+        for (number, map) in missing {
+            late.maps
+                .insert(number, bytes[in_memory(map.start - start)..in_memory(map.end - start)].to_vec());
+        }
+        Ok(end - start)
     }
 
     fn list(&self, leaf: &Leaf) -> LeafList {

@@ -118,7 +118,7 @@ impl Job<'_> {
             observer: self.observer,
             threads: self.options.threads,
             connections: self.options.connections,
-            room: self.options.limits.frames,
+            limits: &self.options.limits,
             flush_every,
         };
         let target = opened.target();

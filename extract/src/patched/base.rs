@@ -64,9 +64,10 @@ impl Job<'_> {
         let mut bases = Vec::new();
         for (seed, part) in (0..).zip(parts) {
             if let Some(store) = part.seed.as_store() {
-                // Whatever its index says falsely is found when blocks are made from it.
                 let starts = starts(ways, store.size(), store.blake3());
-                if !starts.is_empty() {
+                // Its index says what the store should hold; a patch is worth fetching only for what it does hold.
+                let goes_on = || !self.observer.is_cancelled();
+                if !starts.is_empty() && store.is_whole(self.options.threads, &goes_on) {
                     bases.push(Base { seed, starts, hashes: store.hashes(), near: None });
                 }
             }

@@ -143,7 +143,7 @@ impl Job<'_> {
             observer: &observer,
             threads: self.options.threads,
             connections: self.options.connections,
-            room: self.options.limits.frames,
+            limits: &self.options.limits,
             flush_every: None,
         };
         let done = work.run(&mut blocks)?;

@@ -14,7 +14,7 @@ use crate::plan::Limits;
 use crate::plan::runs::{Drawn, Origin};
 
 /// Share of a download that gaps may be.
-const GAP_SHARE: u64 = 20;
+pub(super) const GAP_SHARE: u64 = 20;
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,12 @@
 //! seeds turn out to be other than they seemed.
 
 mod fetches;
+mod joining;
 mod order;
 mod runs;
 
 pub(crate) use fetches::{Fetch, Fetches};
+pub(crate) use joining::Joining;
 pub(crate) use order::Save;
 pub(crate) use runs::{Origin, Run};
 

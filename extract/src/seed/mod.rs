@@ -81,7 +81,7 @@ impl Seed {
 
     /// Reads what can be read of `buffer.len()` bytes at `offset`, and leaves the rest of `buffer` as it is.
     pub(crate) fn read_readable(&self, offset: u64, buffer: &mut [u8]) {
-        if self.read(offset, buffer).is_ok() {
+        if self.read(offset, buffer).is_ok() || self.as_store().is_some() {
             return;
         }
         let mut at = offset;

@@ -2,18 +2,20 @@
 
 use std::ops::Range;
 
-use chunk_chunker::Name;
-use chunk_index::{Location, Placed, ShortName};
+use chunk_chunker::{Name, is_zero};
+use chunk_index::{Placed, ShortName};
 use chunk_store::Decoder;
 
 use crate::ReadError;
+use crate::error::IndexError;
 use crate::job::ExtractError;
 use crate::plan::{Origin, Run};
 use crate::verified::Verified;
+use crate::work::late::{Late, Wanted};
 use crate::work::{Shared, line::Line};
 
 /// How often a block is put together anew from the store before its bytes are given up.
-const ROUNDS: u32 = 4;
+const ROUNDS: u32 = 6;
 
 /// One of those who put blocks together.
 pub(super) struct Assembler<'w, 'a> {
@@ -22,23 +24,23 @@ pub(super) struct Assembler<'w, 'a> {
     decoder: Decoder,
     /// Bytes that had to be fetched beyond the plan.
     late: u64,
-    /// The last frame fetched beyond the plan: mostly the next chunk lies in it, too.
-    aside: Option<Aside>,
 }
 
-/// A frame that was asked for after `doubt` wrong answers.
-struct Aside {
-    pack: u32,
-    offset: u32,
-    doubt: u32,
-    /// Nothing if the answer was wrong, too.
-    plain: Option<Vec<u8>>,
+/// Which chunks of a wrong block are fetched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Suspect {
+    /// Those that are visibly not what the index says.
+    Visible,
+    /// And those of which only a part lies in the block.
+    Edges,
+    /// All, as short names can be forged.
+    All,
 }
 
 impl<'w, 'a> Assembler<'w, 'a> {
     pub(super) fn new(shared: &'w Shared<'a>, line: &'w Line) -> Result<Self, ExtractError> {
         let decoder = Decoder::new().map_err(ReadError::Decoder)?;
-        Ok(Self { shared, line, decoder, late: 0, aside: None })
+        Ok(Self { shared, line, decoder, late: 0 })
     }
 
     /// The block of `position`, and what had to be fetched for it beyond the plan. `None` if the work has ended.
@@ -163,105 +165,98 @@ impl<'w, 'a> Assembler<'w, 'a> {
         mut buffer: Vec<u8>,
     ) -> Result<Verified, ExtractError> {
         let check = self.shared.check;
-        // First only chunks that are visibly wrong, until they are not; then, as short names can be forged, all
-        // of them, and again from elsewhere.
-        let (mut all, mut doubt, mut failure) = (false, 0, None);
+        let (mut suspect, mut doubt, mut failure) = (Suspect::Visible, 0, None);
         for _ in 0..ROUNDS {
-            let mended = self.replace(block, &mut buffer, all, doubt);
+            let mended = self.replace(block, &mut buffer, suspect, doubt);
             buffer = match check.verify(number, buffer) {
                 Ok(verified) => return Ok(verified),
                 Err(same) => same,
             };
             failure = mended.err();
-            match &failure {
-                Some(ExtractError::Store(ReadError::Fetch(_))) => break,
-                None if !all => all = true,
-                _ => doubt += 1,
-            }
+            (suspect, doubt) = match (&failure, suspect) {
+                (None, Suspect::Visible) => (Suspect::Edges, doubt),
+                (None, Suspect::Edges) => (Suspect::All, doubt),
+                (None, Suspect::All) => (suspect, doubt + 1),
+                (Some(error), _) if may_be_right_elsewhere(error) => (suspect, doubt + 1),
+                (Some(_), _) => break,
+            };
         }
         Err(failure.unwrap_or_else(|| ReadError::Block { image: block.clone() }.into()))
     }
 
+    /// Replaces the suspect chunks of a block.
     fn replace(
         &mut self,
         block: &Range<u64>,
         buffer: &mut [u8],
-        all: bool,
+        suspect: Suspect,
         doubt: u32,
     ) -> Result<(), ExtractError> {
-        let shared = self.shared;
-        let mut first_error = None;
+        let Shared { recipe, source, object, maps, frames, .. } = self.shared;
+        let mut wanted = Vec::new();
         let mut at = block.start;
         while at < block.end {
-            let (leaf, fetched) = shared.recipe.entries_with_map(shared.source, shared.object, at)?;
+            let (leaf, fetched) = recipe.entries_with_map(*source, object, at, maps)?;
             self.late += fetched;
-            for placed in leaf.iter().filter(|placed| placed.image.end > at && placed.image.start < block.end)
-            {
-                let outcome = self.replace_chunk(placed, block, buffer, all, doubt);
-                if let Err(ExtractError::Store(ReadError::Fetch(_))) = outcome {
-                    return outcome;
-                }
-                first_error = first_error.or(outcome.err());
-            }
             at = leaf.last().map_or(block.end, |placed| placed.image.end);
-        }
-        first_error.map_or(Ok(()), Err)
-    }
-
-    fn replace_chunk(
-        &mut self,
-        placed: &Placed,
-        block: &Range<u64>,
-        buffer: &mut [u8],
-        all: bool,
-        doubt: u32,
-    ) -> Result<(), ExtractError> {
-        let chunk_len = u64::from(placed.entry.len);
-        let period = placed.entry.len;
-        let run = Run { image: placed.image.start, len: len64(&placed.image), period, origin: Origin::Zero };
-        let Some(location) = placed.location else {
-            for (image, _) in run.pieces(block) {
-                buffer[within(block, &image)].fill(0);
+            for placed in leaf {
+                if placed.image.end <= block.start
+                    || placed.image.start >= block.end
+                    || !is_suspect(&placed, block, buffer, suspect)
+                {
+                    continue;
+                }
+                match placed.location {
+                    Some(location) => wanted.push(Wanted { placed, location }),
+                    None => {
+                        copies(&placed, block).for_each(|(image, _)| buffer[within(block, &image)].fill(0));
+                    }
+                }
             }
-            return Ok(());
-        };
-        for (image, before) in run.pieces(block) {
-            let part = within(block, &image);
-            let whole = len64(&image) == chunk_len;
-            if !all && whole && ShortName::of(&Name::of(&buffer[part.clone()])) == placed.entry.short {
-                continue;
+        }
+        let mut late = Late { frames, line: self.line, fetched: 0 };
+        let outcome = late.chunks(wanted, doubt, &mut self.decoder, &mut |placed, chunk| {
+            for (image, before) in copies(placed, block) {
+                copy(chunk, before, &mut buffer[within(block, &image)]);
             }
-            let Some(chunk) = self.chunk_aside(placed, &location, doubt)? else { return Ok(()) };
-            copy(chunk, before, &mut buffer[part]);
-        }
-        Ok(())
+        });
+        self.late += late.fetched;
+        outcome
     }
+}
 
-    /// The bytes of a chunk, from the store; nothing if its frame has just turned out wrong.
-    fn chunk_aside(
-        &mut self,
-        placed: &Placed,
-        location: &Location,
-        doubt: u32,
-    ) -> Result<Option<&[u8]>, ExtractError> {
-        let (frames, frame) = (&self.shared.frames, &location.frame);
-        let wanted = (location.pack, frame.offset, doubt);
-        if self.aside.as_ref().is_none_or(|aside| (aside.pack, aside.offset, aside.doubt) != wanted) {
-            self.late += u64::from(frame.stored_len);
-            let (pack, offset, doubt) = wanted;
-            self.aside = Some(Aside { pack, offset, doubt, plain: None });
-            let plain = frames.aside(pack, frame, doubt, &mut self.decoder)?;
-            self.aside = Some(Aside { pack, offset, doubt, plain: Some(plain) });
-        }
-        let Some(plain) = self.aside.as_ref().and_then(|aside| aside.plain.as_ref()) else { return Ok(None) };
-        let chunk = &plain[location.first as usize..][..placed.entry.len as usize];
-        if ShortName::of(&Name::of(chunk)) != placed.entry.short {
-            let range = u64::from(frame.offset)..frame.end();
-            let object = frames.object(location.pack);
-            return Err(ReadError::Chunk { object, range, image: placed.image.clone() }.into());
-        }
-        Ok(Some(chunk))
+/// Whether asking again, or somebody else, may bring other bytes than those that were the error.
+fn may_be_right_elsewhere(error: &ExtractError) -> bool {
+    matches!(
+        error,
+        ExtractError::Store(ReadError::Frame { .. } | ReadError::Chunk { .. })
+            | ExtractError::Index(IndexError::Decode(_))
+    )
+}
+
+/// Where in `block` copies of a chunk lie, each with the bytes before it in the chunk.
+fn copies(placed: &Placed, block: &Range<u64>) -> impl Iterator<Item = (Range<u64>, u64)> + use<> {
+    let (image, len, period) = (placed.image.start, len64(&placed.image), placed.entry.len);
+    Run { image, len, period, origin: Origin::Zero }.pieces(block)
+}
+
+/// Whether a chunk may be wrong in a block of these bytes.
+fn is_suspect(placed: &Placed, block: &Range<u64>, buffer: &[u8], suspect: Suspect) -> bool {
+    if suspect == Suspect::All {
+        return true;
     }
+    let chunk_len = u64::from(placed.entry.len);
+    copies(placed, block).any(|(image, _)| {
+        if len64(&image) < chunk_len {
+            return suspect == Suspect::Edges;
+        }
+        let bytes = &buffer[within(block, &image)];
+        if placed.entry.short.is_zero() {
+            !is_zero(bytes)
+        } else {
+            ShortName::of(&Name::of(bytes)) != placed.entry.short
+        }
+    })
 }
 
 /// Copies into `part` what `bytes` have from `from` on; bytes that are not there are mended later.

@@ -1,17 +1,16 @@
-//! Frames of the store on their way into blocks: asked for ahead, decoded once, dropped after their last use.
+//! Frames of the store on their way into blocks: asked for ahead, decoded once, kept a little beyond their last use.
 
-use std::collections::VecDeque;
-use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chunk_fetch::Source;
 use chunk_index::{FrameRef, Locator};
-use chunk_store::{Decoder, Frame, Key, PackName};
+use chunk_store::{self, Decoder, Frame, PackName};
 
 use crate::ReadError;
-use crate::demand::PLAIN_KEPT;
-use crate::plan::{Fetch, Plan};
+use crate::demand::{PLAIN_KEPT, recent_room};
+use crate::plan::{Fetch, Joining, Plan};
 use crate::work::line::Line;
 
 /// Bytes on the way at a time: enough to fill a fast, long path. More would only share its rate among more requests, so
@@ -20,14 +19,20 @@ const ON_THE_WAY: u64 = 4 << 20;
 /// How often a fetcher that waits for room looks whether its turn has come.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// The frames of a plan.
+/// A frame: its pack, and where in that it starts.
+pub(super) type Key = (u32, u32);
+
+/// The frames of a plan, and such as turn out to be needed besides.
 pub(super) struct Frames<'a> {
     plan: &'a Plan,
     locator: &'a Locator,
-    source: &'a dyn Source,
+    pub(super) source: &'a dyn Source,
     room: u64,
+    pub(super) joining: Joining,
     state: Mutex<State>,
     changed: Condvar,
+    /// For each frame of the plan its loads, each with the number of its request. Made when it is first needed.
+    loads: OnceLock<HashMap<Key, Vec<(u32, usize)>>>,
 }
 
 struct State {
@@ -40,7 +45,22 @@ struct State {
     slots: Vec<Slot>,
     /// Decoded frames, oldest first.
     plain: VecDeque<(u32, Arc<Vec<u8>>)>,
+    /// Frames that the plan has no more use for, oldest first: what seeds turn out to lack lies mostly near what the plan
+    /// has fetched.
+    recent: VecDeque<(Key, Arc<[u8]>)>,
+    /// Frames that somebody is fetching beyond the plan.
+    sought: HashSet<Key>,
     stopped: bool,
+}
+
+/// Where a frame is.
+pub(super) enum Whereabouts {
+    /// Here.
+    Here(Arc<[u8]>),
+    /// On its way, for whomever.
+    Coming,
+    /// Nobody has asked for it, or it came damaged. It is the asker's to fetch now.
+    Yours,
 }
 
 #[derive(Clone)]
@@ -54,10 +74,25 @@ enum Slot {
 }
 
 impl<'a> Frames<'a> {
-    pub(super) fn new(plan: &'a Plan, locator: &'a Locator, source: &'a dyn Source, room: u64) -> Self {
-        let slots = vec![Slot::Awaited; plan.fetches.loads.len()];
-        let state = State { next: 0, held: 0, on_the_way: 0, slots, plain: VecDeque::new(), stopped: false };
-        Self { plan, locator, source, room, state: Mutex::new(state), changed: Condvar::new() }
+    pub(super) fn new(
+        plan: &'a Plan,
+        locator: &'a Locator,
+        source: &'a dyn Source,
+        room: u64,
+        joining: Joining,
+    ) -> Self {
+        let state = State {
+            next: 0,
+            held: 0,
+            on_the_way: 0,
+            slots: vec![Slot::Awaited; plan.fetches.loads.len()],
+            plain: VecDeque::new(),
+            recent: VecDeque::new(),
+            sought: HashSet::new(),
+            stopped: false,
+        };
+        let (state, changed, loads) = (Mutex::new(state), Condvar::new(), OnceLock::new());
+        Self { plan, locator, source, room, joining, state, changed, loads }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -170,7 +205,10 @@ impl<'a> Frames<'a> {
         for load in self.plan.fetches.used_at(position) {
             left[load as usize] -= 1;
             if left[load as usize] == 0 {
-                state.slots[load as usize] = Slot::Dropped;
+                let slot = std::mem::replace(&mut state.slots[load as usize], Slot::Dropped);
+                if let Slot::Stored(stored) = slot {
+                    self.keep(&mut state, self.key(load), stored);
+                }
                 state.plain.retain(|(kept, _)| *kept != load);
                 state.held = state.held.saturating_sub(u64::from(self.frame(load).stored_len));
             }
@@ -182,28 +220,80 @@ impl<'a> Frames<'a> {
     /// The path of a pack.
     pub(super) fn object(&self, pack: u32) -> String {
         let pack = self.locator.pack(pack).expect("a checked map names only packs of the locator");
-        Key::pack(&PackName::from_bytes(pack.name)).path()
+        chunk_store::Key::pack(&PackName::from_bytes(pack.name)).path()
     }
 
-    /// Fetches and decodes one frame aside from the plan, after `doubt` answers that were wrong.
-    pub(super) fn aside(
-        &self,
-        pack: u32,
-        frame: &FrameRef,
-        doubt: u32,
-        decoder: &mut Decoder,
-    ) -> Result<Vec<u8>, ReadError> {
-        let object = self.object(pack);
-        let range: Range<u64> = u64::from(frame.offset)..frame.end();
-        let mut stored = Vec::new();
-        self.source.read_again(&object, range.clone(), doubt, &mut stored)?;
-        let FrameRef { offset, stored_len, plain_len, raw } = *frame;
-        let mut plain = Vec::new();
-        let frame = Frame { offset, stored_len, plain_len, raw };
-        match decoder.decode(&frame, &stored, &mut plain) {
-            Ok(()) => Ok(plain),
-            Err(error) => Err(ReadError::Frame { object, range, error }),
+    /// Where the frame `key` is. Whoever is told that it is theirs to fetch must [`settle`](Self::settle) it.
+    pub(super) fn find(&self, key: Key, line: &Line) -> Whereabouts {
+        let mut state = self.state();
+        if let Some((_, stored)) = state.recent.iter().find(|(kept, _)| *kept == key) {
+            return Whereabouts::Here(Arc::clone(stored));
         }
+        for (load, request) in self.loads().get(&key).into_iter().flatten() {
+            match &state.slots[*load as usize] {
+                Slot::Stored(stored) => return Whereabouts::Here(Arc::clone(stored)),
+                Slot::Decoding => return Whereabouts::Coming,
+                // What is near in the plan is asked for whether or not there is room.
+                Slot::Awaited
+                    if *request < state.next
+                        || line.is_near(self.plan.fetches.requests[*request].first as usize) =>
+                {
+                    return Whereabouts::Coming;
+                }
+                _ => {}
+            }
+        }
+        if state.sought.insert(key) { Whereabouts::Yours } else { Whereabouts::Coming }
+    }
+
+    /// Ends the fetching of `key` beyond the plan. What it brought is kept for others.
+    pub(super) fn settle(&self, key: Key, stored: Option<Arc<[u8]>>) {
+        let mut state = self.state();
+        state.sought.remove(&key);
+        if let Some(stored) = stored {
+            self.keep(&mut state, key, stored);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Forgets a frame that was kept and is not what it should be.
+    pub(super) fn forget(&self, key: Key) {
+        self.state().recent.retain(|(kept, _)| *kept != key);
+    }
+
+    /// Waits a little for something to come. Returns whether the work still goes on.
+    pub(super) fn wait(&self) -> bool {
+        let state = self.state();
+        let (state, _) = self.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner);
+        !state.stopped
+    }
+
+    fn keep(&self, state: &mut State, key: Key, stored: Arc<[u8]>) {
+        state.recent.retain(|(kept, _)| *kept != key);
+        state.recent.push_back((key, stored));
+        let len =
+            |recent: &VecDeque<(Key, Arc<[u8]>)>| recent.iter().map(|(_, s)| s.len() as u64).sum::<u64>();
+        while len(&state.recent) > recent_room(self.room) {
+            state.recent.pop_front();
+        }
+    }
+
+    fn loads(&self) -> &HashMap<Key, Vec<(u32, usize)>> {
+        self.loads.get_or_init(|| {
+            let mut loads: HashMap<Key, Vec<(u32, usize)>> = HashMap::new();
+            for (number, request) in self.plan.fetches.requests.iter().enumerate() {
+                for load in &request.loads {
+                    loads.entry(self.key(*load)).or_default().push((*load, number));
+                }
+            }
+            loads
+        })
+    }
+
+    fn key(&self, load: u32) -> Key {
+        let (pack, frame) = &self.plan.frames[self.plan.fetches.loads[load as usize].frame as usize];
+        (*pack, frame.offset)
     }
 
     fn frame(&self, load: u32) -> &'a FrameRef {

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod frames;
+mod late;
 mod line;
 mod pull;
 
@@ -16,8 +17,8 @@ use chunk_fetch::Source;
 
 use crate::demand::window;
 use crate::job::{ExtractError, Observer, Progress};
-use crate::plan::{Origin, Plan};
-use crate::recipe::Recipe;
+use crate::plan::{Joining, Limits, Origin, Plan};
+use crate::recipe::{LateMaps, Recipe};
 use crate::saved::Saved;
 use crate::seed::{Seed, Window};
 use crate::target::{Share, Target};
@@ -39,6 +40,8 @@ struct Shared<'a> {
     object: &'a str,
     saved: &'a Saved,
     frames: Frames<'a>,
+    /// Maps that are fetched because a seed was not what it seemed.
+    maps: Mutex<LateMaps>,
     /// How often each load is still to be used.
     uses_left: Mutex<Vec<u32>>,
 }
@@ -57,8 +60,8 @@ pub(crate) struct Work<'a> {
     pub threads: usize,
     /// Requests at a time.
     pub connections: usize,
-    /// Bytes of frames that may wait.
-    pub room: u64,
+    /// Bounds of the plan.
+    pub limits: &'a Limits,
     /// Bytes written after which the medium is waited for; `None` for never.
     pub flush_every: Option<u64>,
 }
@@ -80,6 +83,8 @@ impl Work<'_> {
         let uses = self.plan.fetches.loads.iter().map(|load| load.uses).collect();
         // A pipe has nothing to read again, and its plans ask for nothing of the kind.
         let own = target.file().and_then(|file| Window::of(file, None).ok());
+        let joining = Joining::new(self.limits, self.source.speed());
+        let locator = self.recipe.head().locator();
         let shared = Shared {
             recipe: self.recipe,
             check: self.check,
@@ -89,7 +94,8 @@ impl Work<'_> {
             source: self.source,
             object: self.object,
             saved: self.saved,
-            frames: Frames::new(self.plan, self.recipe.head().locator(), self.source, self.room),
+            frames: Frames::new(self.plan, locator, self.source, self.limits.frames, joining),
+            maps: Mutex::default(),
             uses_left: Mutex::new(uses),
         };
         let late = AtomicU64::new(0);

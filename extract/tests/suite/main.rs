@@ -12,6 +12,7 @@ mod devices;
 mod files;
 mod gaps;
 mod giants;
+mod hints;
 mod images;
 mod model;
 mod nearly;

@@ -1,5 +1,7 @@
 //! The bytes of a target: differences from what the copies predict, and bytes that no copy has.
 
+use std::ops::Range;
+
 use crate::coder::{Bit, Bytes, Coder, Signed, Slot, table};
 use crate::copies::Copy;
 use crate::predict::{Prediction, Predictor, SHAPES, SOURCES, number};
@@ -68,11 +70,13 @@ impl Body {
         self.history = (self.history << 8) | u32::from(byte);
     }
 
-    /// As if each of `bytes` were pushed.
-    fn push_end(&mut self, bytes: &[u8]) {
-        match bytes.last_chunk() {
-            Some(&[a, b, c, d]) => self.history = u32::from_le_bytes([d, c, b, a]),
-            None => bytes.iter().for_each(|&byte| self.push(byte)),
+    /// The last four bytes before `at` of `target`, of which more was before.
+    #[inline]
+    fn history(&self, target: &[u8], at: usize) -> u32 {
+        let before = &target[..at];
+        match before.last_chunk() {
+            Some(&[a, b, c, d]) => u32::from_le_bytes([d, c, b, a]),
+            None => before.iter().fold(self.history, |history, &byte| (history << 8) | u32::from(byte)),
         }
     }
 
@@ -93,63 +97,67 @@ impl Body {
         let place = |at: u32| (at - start) as usize;
         let stop = base.len().saturating_sub(AHEAD as usize);
         let is_rest = base.len() >= (copy.len - done) as usize;
+        if C::HEARS {
+            // Most spans are as in the base, and then nothing is left to do for them.
+            target.copy_from_slice(base);
+        }
         let mut field = self.predictor.next(at, end);
         while at < end && (is_rest || place(at) < stop) {
             let next = field.map_or(end, |(next, _)| next);
             if at < next {
                 let until = next.min(at + SPAN);
-                self.span(coder, &base[place(at)..place(until)], &mut target[place(at)..place(until)]);
+                self.span(coder, base, target, place(at)..place(until));
                 at = until;
             } else if let Some((_, shape)) = field {
                 let until = at + shape.len();
                 let shown = &base[place(at)..];
                 let prediction =
                     self.predictor.predict((at, shape), shown, at.wrapping_add(shift), (copy.base, end));
-                let said = number(&target[place(at)..place(until)]);
-                let said = self.field(coder, &prediction, said);
-                for (byte, said) in target[place(at)..place(until)].iter_mut().zip(said.to_le_bytes()) {
-                    *byte = said;
-                }
-                self.push_end(&target[place(at)..place(until)]);
+                let target = &mut target[place(at)..place(until)];
+                let said = self.field(coder, &prediction, number(target)).to_le_bytes();
+                target.iter_mut().zip(said).for_each(|(byte, said)| *byte = said);
                 at = until;
                 field = self.predictor.next(at, end);
             }
         }
+        self.history = self.history(target, place(at));
         place(at)
     }
 
     #[inline]
-    fn span<C: Coder>(&mut self, coder: &mut C, base: &[u8], target: &mut [u8]) {
-        let differs = self.spans[self.recent].code(coder, base != &*target);
+    fn span<C: Coder>(&mut self, coder: &mut C, base: &[u8], target: &mut [u8], span: Range<usize>) {
+        let said = !C::HEARS && base[span.clone()] != target[span.clone()];
+        let differs = self.spans[self.recent].code(coder, said);
         self.recent = (self.recent << 1 | usize::from(differs)) & 15;
-        if !differs {
-            // Most spans are whole, and a copy of known length is no call.
-            match (base.first_chunk::<{ SPAN as usize }>(), target.first_chunk_mut()) {
-                (Some(base), Some(target)) => *target = *base,
-                _ => target.copy_from_slice(base),
-            }
-            self.push_end(base);
-            return;
+        if differs {
+            let before = self.history(target, span.start);
+            self.changed(coder, &base[span.clone()], &mut target[span], before);
         }
+    }
+
+    /// Says or hears the bytes of a span that differs, which follow those of `history`.
+    #[inline]
+    fn changed<C: Coder>(&mut self, coder: &mut C, base: &[u8], target: &mut [u8], mut history: u32) {
         // A one, and behind it a bit for each byte of the span so far.
         let mut so_far = 1_usize;
         for (&old, new) in base.iter().zip(target) {
-            let before = (self.history & 0x7f) as usize;
+            let before = (history & 0x7f) as usize;
             let one = &mut self.by_old[(so_far & 7) << 8 | usize::from(old)];
             let other = &mut self.by_both[(so_far & 3) << 14 | before << 7 | usize::from(old >> 1)];
             let differs = one.code_both(other, coder, old != *new);
             so_far = so_far << 1 | usize::from(differs);
-            *new = if differs { self.replaced(coder, old, *new) } else { old };
-            self.push(*new);
+            if differs {
+                *new = self.replaced(coder, history, old, *new);
+            }
+            history = (history << 8) | u32::from(*new);
         }
     }
 
-    /// Says or hears `new`, which stands for the `old` of the base.
-    fn replaced<C: Coder>(&mut self, coder: &mut C, old: u8, new: u8) -> u8 {
+    /// Says or hears `new`, which stands for the `old` of the base and follows the bytes of `history`.
+    fn replaced<C: Coder>(&mut self, coder: &mut C, history: u32, old: u8, new: u8) -> u8 {
         let last = &mut self.differences[usize::from(old)];
         let at_old = u32::from(old) << 8;
-        let contexts =
-            [u32::from(self.difference), at_old | (self.history & 0xff), at_old | u32::from(*last)];
+        let contexts = [u32::from(self.difference), at_old | (history & 0xff), at_old | u32::from(*last)];
         self.difference = self.different.code(coder, contexts, new.wrapping_sub(old));
         *last = self.difference;
         old.wrapping_add(self.difference)

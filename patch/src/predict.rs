@@ -155,7 +155,6 @@ pub(crate) struct Prediction {
     /// The address in the base, and the field's value there.
     address: u64,
     old: u64,
-    slot: usize,
 }
 
 /// Log2 of the addresses that are remembered.
@@ -170,8 +169,10 @@ pub(crate) struct Predictor {
     ranges: Vec<(Range, usize)>,
     /// The range of the last field.
     range: usize,
-    /// Pairs of addresses: in the base, in the target.
+    /// Pairs of addresses: in the base, in the target; and a byte of each one's hash. Nearly always that byte tells that
+    /// an address is not there, and the bytes stay in a cache, which the pairs do not.
     learnt: Vec<(u64, u64)>,
+    tags: Vec<u8>,
     /// The last field of a jump table, and where that table starts.
     table: (u32, u32),
     /// For each register, the part of an address last put there, in the base and in the target.
@@ -183,8 +184,9 @@ impl Predictor {
         let modules = layout.modules.iter().enumerate();
         let ranges =
             modules.flat_map(|(at, module)| module.ranges.iter().map(move |range| (*range, at))).collect();
-        let learnt = vec![(u64::MAX, 0); if layout.modules.is_empty() { 0 } else { 1 << SLOT_BITS }];
-        Self { layout, fields, map, ranges, range: 0, learnt, table: (0, 0), parts: [(0, 0); 32] }
+        let slots = if layout.modules.is_empty() { 0 } else { 1 << SLOT_BITS };
+        let (learnt, tags) = (vec![(u64::MAX, 0); slots], vec![0; slots]);
+        Self { layout, fields, map, ranges, range: 0, learnt, tags, table: (0, 0), parts: [(0, 0); 32] }
     }
 
     /// The first field at or after `from`, if it ends by `end`.
@@ -282,10 +284,13 @@ impl Predictor {
         };
         let address = shape.address(old, base_field, base_anchor);
         let (mapped, source, second) = self.map_address(module, address, to.wrapping_sub(at), (from, end));
-        let slot = slot(address);
-        let (known, learnt) = self.learnt[slot];
-        let (target, source, other) =
-            if known == address { (learnt, Source::Learnt, mapped) } else { (mapped, source, second) };
+        let (slot, tag) = slot(address);
+        let learnt =
+            (self.tags[slot] == tag).then(|| self.learnt[slot]).filter(|(known, _)| *known == address);
+        let (target, source, other) = match learnt {
+            Some((_, learnt)) => (learnt, Source::Learnt, mapped),
+            None => (mapped, source, second),
+        };
         let value = shape.value(target, field, anchor, old);
         let other = shape.value(other, field, anchor, old);
         Prediction {
@@ -298,7 +303,6 @@ impl Predictor {
             anchor,
             address,
             old,
-            slot,
         }
     }
 
@@ -329,7 +333,9 @@ impl Predictor {
             let target = instruction.address(low(value), field, 0);
             self.parts[register] = (base, target);
         } else if value != prediction.value {
-            self.learnt[prediction.slot] = (prediction.address, shape.address(value, field, anchor));
+            let (slot, tag) = slot(prediction.address);
+            self.learnt[slot] = (prediction.address, shape.address(value, field, anchor));
+            self.tags[slot] = tag;
         }
     }
 
@@ -382,7 +388,10 @@ pub(crate) fn number(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, &byte| (number << 8) | u64::from(byte))
 }
 
-fn slot(address: u64) -> usize {
-    let hash = address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOT_BITS);
-    usize::try_from(hash).expect("a slot's number has 16 bits")
+/// The slot of an address, and the byte that tells it apart from most others there.
+#[inline]
+fn slot(address: u64) -> (usize, u8) {
+    let hash = address.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let slot = usize::try_from(hash >> (64 - SLOT_BITS)).expect("a slot's number has 16 bits");
+    (slot, hash.to_le_bytes()[5])
 }

@@ -13,15 +13,14 @@ pub(crate) const HALVES: usize = 16;
 /// Chances are in 32768ths.
 pub(crate) const CERTAIN: u16 = 1 << 15;
 
-/// What is known of a half byte in one context: for each value but the last, the chance that it is that or less; and in
-/// the last place how often the row was seen.
+/// What is known of a half byte in one context: for each value the chance that it is that or less.
 type Row = [u16; HALVES];
 
 const LAST: usize = HALVES - 1;
 
 /// All values are equally likely.
 const UNKNOWN: Row = {
-    let mut row = [0; HALVES];
+    let mut row = [CERTAIN - 1; HALVES];
     let (mut at, mut chance) = (0, 0);
     while at < LAST {
         chance += CERTAIN / 16;
@@ -32,7 +31,7 @@ const UNKNOWN: Row = {
 };
 
 /// Where the count of a row stops.
-const LIMIT: u16 = 18;
+const LIMIT: u8 = 18;
 
 /// How far chances move, in 65536ths of the error, by how often the row was seen: 1 / (n + 1.5), but at most half.
 const STEPS: [i16; 19] = [
@@ -54,13 +53,19 @@ pub(crate) const CONTEXTS: usize = 4;
 /// A model of bytes.
 pub(crate) struct Bytes {
     rows: [Box<[Row; ROWS]>; CONTEXTS],
+    /// How often each row was seen. Apart from the rows, because they stay in the nearest cache, and rows do not.
+    seen: [Box<[u8; ROWS]>; CONTEXTS],
     /// By which half it is, and how well known the rows of all contexts but the last are.
     weights: Box<[[u16; CONTEXTS]; 128]>,
 }
 
 impl Bytes {
     pub(crate) fn new() -> Self {
-        Self { rows: std::array::from_fn(|_| table(UNKNOWN)), weights: table([FIRST_WEIGHT; CONTEXTS]) }
+        Self {
+            rows: std::array::from_fn(|_| table(UNKNOWN)),
+            seen: std::array::from_fn(|_| table(0)),
+            weights: table([FIRST_WEIGHT; CONTEXTS]),
+        }
     }
 
     /// Says or hears `byte`. `contexts` are numbers that may tell something of it.
@@ -80,16 +85,19 @@ impl Bytes {
         before: u8,
         half: u8,
     ) -> u8 {
-        let [at, at_two, at_three, at_none] = [one, two, three, 0].map(|context| place(context, before));
+        let places = [one, two, three, 0].map(|context| place(context, before));
+        let seen: [u8; CONTEXTS] = std::array::from_fn(|number| self.seen[number][places[number]].min(LIMIT));
         let [first, second, third, last] = &mut self.rows;
+        let [at, at_two, at_three, at_none] = places;
         let rows = [&mut first[at], &mut second[at_two], &mut third[at_three], &mut last[at_none]];
-        let level = |row: &Row| usize::from(LEVELS[usize::from(row[LAST].min(LIMIT))]);
-        let known = level(rows[0]) | level(rows[1]) << 2 | level(rows[2]) << 4;
+        let level = |number: usize| usize::from(LEVELS[usize::from(seen[number])]);
+        let known = level(0) | level(1) << 2 | level(2) << 4;
         let weights = &mut self.weights[(known | usize::from(before & 16) << 2) & 127];
         let half = coder.half(half, &mix(rows.each_ref().map(|row| &**row), weights));
         weigh(weights, rows.each_ref().map(|row| chance(row, half)));
-        for row in rows {
-            learn(row, half);
+        for (number, row) in rows.into_iter().enumerate() {
+            learn(row, seen[number], half);
+            self.seen[number][places[number]] = seen[number] + u8::from(seen[number] < LIMIT);
         }
         half
     }
@@ -120,7 +128,7 @@ const FLOOR: Row = {
     floor
 };
 
-/// The chance, for each value, that it is that or less. None is impossible, whatever the rows say.
+/// The chance, for each value but the last, that it is that or less. None is impossible, whatever the rows say.
 #[inline]
 #[expect(
     clippy::trivially_copy_pass_by_ref,
@@ -131,21 +139,18 @@ fn mix(rows: [&Row; CONTEXTS], weights: &[u16; CONTEXTS]) -> Row {
     for (row, weight) in rows.into_iter().zip(weights) {
         mixed = std::array::from_fn(|at| mixed[at].wrapping_add(part(row[at], *weight)));
     }
-    mixed = std::array::from_fn(|at| {
+    std::array::from_fn(|at| {
         let chance = mixed[at].min(CERTAIN - 1);
         chance.wrapping_sub(chance >> 10).wrapping_add(FLOOR[at])
-    });
-    mixed[LAST] = CERTAIN;
-    mixed
+    })
 }
 
 /// What a row says of one value.
 #[inline]
 fn chance(row: &Row, half: u8) -> u16 {
     let half = usize::from(half) & LAST;
-    let above = if half == LAST { CERTAIN - 1 } else { row[half] };
     let below = if half == 0 { 0 } else { row[half - 1] };
-    above.wrapping_sub(below)
+    row[half].wrapping_sub(below)
 }
 
 /// Gives more weight to those that thought what came more likely: each weight moves towards its part in the chance.
@@ -183,23 +188,16 @@ const AIMS: [Row; HALVES] = {
     aims
 };
 
-/// Makes `half` more likely.
-///
-/// All of a row is written in one go: a count that is written alone would have to be waited for when the whole row is
-/// read next.
+/// Makes `half` more likely in a row that was `seen` so often.
 #[inline]
-fn learn(row: &mut Row, half: u8) {
-    let seen = row[LAST].min(LIMIT);
-    let step = STEPS[usize::from(seen)];
+fn learn(row: &mut Row, seen: u8, half: u8) {
+    let step = STEPS[usize::from(seen.min(LIMIT))];
     let aims = &AIMS[usize::from(half) & LAST];
-    let known: Row = *row;
-    let mut learnt: Row = std::array::from_fn(|at| {
-        let error = aims[at].wrapping_sub(known[at]).cast_signed();
+    *row = std::array::from_fn(|at| {
+        let error = aims[at].wrapping_sub(row[at]).cast_signed();
         let moved = (i32::from(error).wrapping_mul(i32::from(step)) >> 16) as i16;
-        known[at].wrapping_add_signed(moved)
+        row[at].wrapping_add_signed(moved)
     });
-    learnt[LAST] = seen + u16::from(seen < LIMIT);
-    *row = learnt;
 }
 
 #[cfg(test)]
@@ -235,8 +233,8 @@ mod tests {
             chances in prop::collection::vec(any::<[u16; CONTEXTS]>(), 0..400),
         ) {
             let mut row = UNKNOWN;
-            for half in halves {
-                learn(&mut row, half);
+            for (half, seen) in halves.into_iter().zip(0_u16..) {
+                learn(&mut row, u8::try_from(seen).unwrap_or(LIMIT), half);
             }
             // Whatever was right, the weights stay about one together.
             let mut weights = [FIRST_WEIGHT; CONTEXTS];
@@ -245,7 +243,7 @@ mod tests {
             }
             let mixed = mix([&row, &row, &UNKNOWN, &row], &weights);
             prop_assert!(mixed.windows(2).all(|pair| pair[0] < pair[1]), "{mixed:?} by {weights:?}");
-            prop_assert!(mixed[0] > 0 && mixed[LAST] == CERTAIN);
+            prop_assert!(mixed[0] > 0 && mixed[LAST] < CERTAIN);
         }
     }
 

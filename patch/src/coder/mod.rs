@@ -18,11 +18,14 @@ pub(crate) use slot::Slot;
 
 /// Says or hears bits.
 pub(crate) trait Coder {
+    /// Whether it hears.
+    const HEARS: bool;
+
     /// Says `bit`, or hears it; `chance` in 4096ths (1–4095) is how likely a one is. Returns what was said.
     fn code(&mut self, bit: bool, chance: u32) -> bool;
 
     /// Says or hears half of a byte; `up_to` has for each value the chance, in [`CERTAIN`](byte::CERTAIN)ths, that it is
-    /// that or less: ascending, and certain at the end.
+    /// that or less, ascending; what the last has does not matter, as it is certain.
     fn half(&mut self, half: u8, up_to: &[u16; byte::HALVES]) -> u8;
 
     /// Says or hears a number of `count` bits (1–16), all equally likely.

@@ -10,6 +10,17 @@ const NARROW: u64 = 1 << 32;
 /// Log2 of [`CERTAIN`].
 const CERTAIN_BITS: u32 = CERTAIN.ilog2();
 
+/// The last value of a half.
+const LAST: u8 = 15;
+
+/// The chance that it is less than the half `at`, and that it is that or less.
+#[inline]
+fn bounds(up_to: &[u16; HALVES], at: usize) -> (u16, u16) {
+    let below = if at == 0 { 0 } else { up_to[at - 1] };
+    let above = if at == usize::from(LAST) { CERTAIN } else { up_to[at] };
+    (below, above)
+}
+
 /// Bytes the writer's last interval can need: what the reader may find missing, because zeros at the end of a
 /// patch are not stored.
 const TAIL: usize = 8;
@@ -69,6 +80,8 @@ impl RangeWriter {
 }
 
 impl Coder for RangeWriter {
+    const HEARS: bool = false;
+
     #[inline]
     fn code(&mut self, bit: bool, chance: u32) -> bool {
         let bound = (self.range >> 12) * u64::from(chance);
@@ -85,9 +98,9 @@ impl Coder for RangeWriter {
     fn half(&mut self, half: u8, up_to: &[u16; HALVES]) -> u8 {
         let unit = self.range >> CERTAIN_BITS;
         let at = usize::from(half) % HALVES;
-        let below = at.checked_sub(1).map_or(0, |below| u64::from(up_to[below]));
-        self.add(below * unit);
-        self.range = (u64::from(up_to[at]) - below) * unit;
+        let (below, above) = bounds(up_to, at);
+        self.add(u64::from(below) * unit);
+        self.range = u64::from(above - below) * unit;
         self.widen();
         half
     }
@@ -156,6 +169,8 @@ impl<'a> RangeReader<'a> {
 }
 
 impl Coder for RangeReader<'_> {
+    const HEARS: bool = true;
+
     #[inline]
     fn code(&mut self, _: bool, chance: u32) -> bool {
         let bound = (self.range >> 12).wrapping_mul(u64::from(chance));
@@ -174,14 +189,12 @@ impl Coder for RangeReader<'_> {
         // What lies behind the last unit belongs to no value; only damage leads there. No value but the last reaches to
         // the last two units, so numbers with a sign, which processors compare more at a time, tell it all.
         let found = i16::try_from(self.code / unit).map_or(i16::MAX - 1, |found| found.min(i16::MAX - 1));
-        let beyond: [i16; HALVES] =
-            std::array::from_fn(|at| i16::from(up_to[at].min(CERTAIN - 1).cast_signed() <= found));
+        let beyond: [i16; HALVES] = std::array::from_fn(|at| i16::from(up_to[at].cast_signed() <= found));
         let half = beyond.iter().fold(0_i16, |half, &beyond| half.wrapping_add(beyond));
-        let half = half.to_le_bytes()[0];
-        let at = usize::from(half) % HALVES;
-        let below = if at == 0 { 0 } else { up_to[at - 1] };
+        let half = half.to_le_bytes()[0].min(LAST);
+        let (below, above) = bounds(up_to, usize::from(half));
         self.code = self.code.wrapping_sub(u64::from(below).wrapping_mul(unit));
-        self.range = u64::from(up_to[at].wrapping_sub(below)).wrapping_mul(unit);
+        self.range = u64::from(above.wrapping_sub(below)).wrapping_mul(unit);
         self.widen();
         half
     }

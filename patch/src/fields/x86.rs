@@ -38,110 +38,184 @@ JJJJJJJJJJJJJJJJmmmmmmmmmmmmmmmm\
 mmBmBBBmmmmmmmmmmmmmmmmmmmmmmmmm\
 mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm";
 
+/// What a letter says, as bits: whether there are operands, whether what follows them is only there if their middle
+/// field is 0 or 1, and a row of [`LENGTHS`].
+const OPERANDS: u8 = 0x80;
+const TESTS: u8 = 0x40;
+const LENGTH: u8 = 0x0f;
+
+const fn meaning(letter: u8) -> u8 {
+    match letter {
+        b'b' => 1,
+        b'w' => 2,
+        b'e' => 3,
+        b'z' => 4,
+        b'v' => 5,
+        b'o' => 6,
+        b'J' => RELATIVE,
+        b'm' => OPERANDS,
+        b'B' => OPERANDS | 1,
+        b'Z' => OPERANDS | 4,
+        b'T' => OPERANDS | TESTS | 1,
+        b'U' => OPERANDS | TESTS | 4,
+        _ => 0,
+    }
+}
+
+const RELATIVE: u8 = 7;
+
+/// Of opcodes that more than one byte behind them belongs to.
+const LONGER: u8 = 0x20;
+
+/// What opcodes say, and behind that what those behind 0F say.
+const SAYS: [u8; 512] = {
+    let mut says = [0; 512];
+    let mut opcode = 0;
+    while opcode < 256 {
+        says[opcode] = meaning(ONE_BYTE[opcode]);
+        says[256 + opcode] = meaning(TWO_BYTES[opcode]);
+        opcode += 1;
+    }
+    says[0xc4] = LONGER;
+    says[0xc5] = LONGER;
+    says[0x62] = LONGER;
+    says[256 + 0x38] = LONGER;
+    says[256 + 0x3a] = LONGER;
+    says
+};
+
+/// What prefixes say, as bits; REX.W is one of them.
+const NARROW: u8 = 1;
+const SHORT_ADDRESSES: u8 = 2;
+const WIDE: u8 = 4;
+const OTHER: u8 = 8;
+
+const PREFIXES: [u8; 256] = {
+    let mut prefixes = [0; 256];
+    let others = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0xf0, 0xf2, 0xf3];
+    let mut at = 0;
+    while at < others.len() {
+        prefixes[others[at]] = OTHER;
+        at += 1;
+    }
+    prefixes[0x66] = NARROW;
+    prefixes[0x67] = SHORT_ADDRESSES;
+    prefixes
+};
+
+/// Bytes behind opcode and operands, by what the letter says and by the prefixes.
+const LENGTHS: [[u8; 8]; 8] = [
+    [0; 8],
+    [1; 8],
+    [2; 8],
+    [3; 8],
+    [4, 2, 4, 2, 4, 4, 4, 4],
+    [4, 2, 4, 2, 8, 8, 8, 8],
+    [8, 8, 4, 4, 8, 8, 4, 4],
+    [4; 8],
+];
+
+/// Bytes of operands by their first byte, that one included; the highest bit says that they are relative to the
+/// instruction's end.
+const OPERAND_LENGTHS: [u8; 256] = {
+    let mut lengths = [0; 256];
+    let mut operands = 0;
+    while operands < 256 {
+        let scaled = (operands & 7 == 4) as u8;
+        lengths[operands] = match operands >> 6 {
+            0 if operands & 7 == 5 => RELATIVE_OPERANDS | 5,
+            0 => 1 + scaled,
+            1 => 2 + scaled,
+            2 => 5 + scaled,
+            _ => 1,
+        };
+        operands += 1;
+    }
+    lengths
+};
+
+const RELATIVE_OPERANDS: u8 = 0x80;
+
+/// Bytes that are looked at: more than prefixes, opcode and operands ever take.
+const SHOWN: usize = 32;
+
 /// Reads the instruction that `bytes` start with; what is missing counts as zeros.
 pub(super) fn read(bytes: &[u8]) -> Instruction {
-    let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+    if let Some(shown) = bytes.first_chunk() {
+        return read_shown(shown);
+    }
+    let mut shown = [0; SHOWN];
+    shown.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    read_shown(&shown)
+}
+
+#[inline]
+fn read_shown(bytes: &[u8; SHOWN]) -> Instruction {
+    let byte = |at: usize| bytes[at % SHOWN];
     let mut at = 0;
-    let (mut narrow, mut short_addresses, mut wide) = (false, false, false);
+    let mut prefixes = 0;
     // No instruction is longer than 15 bytes, so no more prefixes than that.
     while at < 14 {
-        match byte(at) {
-            0x66 => narrow = true,
-            0x67 => short_addresses = true,
-            0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 | 0xf0 | 0xf2 | 0xf3 => {}
-            _ => break,
+        let prefix = PREFIXES[usize::from(byte(at))];
+        if prefix == 0 {
+            break;
         }
+        prefixes |= prefix;
         at += 1;
     }
-    if byte(at) & 0xf0 == 0x40 {
-        wide = byte(at) & 8 != 0;
-        at += 1;
-    }
+    let is_rex = u8::from(byte(at) & 0xf0 == 0x40);
+    prefixes |= (byte(at) & 8) / 8 * WIDE * is_rex;
+    at += usize::from(is_rex);
     let opcode = byte(at);
-    at += 1;
-    let class = match opcode {
-        0x0f => {
-            let second = byte(at);
-            at += 1;
-            match second {
-                0x38 | 0x3a => {
-                    at += 1;
-                    if second == 0x38 { b'm' } else { b'B' }
-                }
-                _ => TWO_BYTES[usize::from(second)],
-            }
-        }
-        0xc5 => {
-            at += 2;
-            vector_class(1, byte(at - 1))
-        }
-        0xc4 => {
-            at += 3;
-            vector_class(byte(at - 3) & 0x1f, byte(at - 1))
-        }
-        0x62 => {
-            at += 4;
-            vector_class(byte(at - 4) & 7, byte(at - 1))
-        }
-        _ => ONE_BYTE[usize::from(opcode)],
-    };
-    let word = if narrow && !wide { 2 } else { 4 };
-    let mut field = None;
-    if class.is_ascii_uppercase() && class != b'J' || class == b'm' {
-        let operands = byte(at);
-        let (len, relative) = operands_len(operands, byte(at + 1));
-        if relative {
-            field = Some(at + 1);
-        }
-        at += len;
-        let tests = operands & 0x30 == 0;
-        at += match class {
-            b'B' => 1,
-            b'Z' => word,
-            b'T' => usize::from(tests),
-            b'U' => usize::from(tests) * word,
-            _ => 0,
-        };
-    } else {
-        if class == b'J' {
-            field = Some(at);
-        }
-        at += match class {
-            b'b' => 1,
-            b'w' => 2,
-            b'e' => 3,
-            b'J' => 4,
-            b'z' => word,
-            b'v' => word.max(8 * usize::from(wide)),
-            b'o' => 8 >> usize::from(short_addresses),
-            _ => 0,
-        };
+    let is_second = usize::from(opcode == 0x0f);
+    at += 1 + is_second;
+    let mut says = SAYS[256 * is_second + usize::from(byte(at - 1))];
+    if says == LONGER {
+        let (longer, bytes) = longer(opcode, [0, 1, 2, 3, 4].map(|ahead| byte(at - 1 + ahead)));
+        says = longer;
+        at += bytes;
     }
+    let operands = byte(at);
+    let has_operands = u8::from(says & OPERANDS != 0);
+    let len = OPERAND_LENGTHS[usize::from(operands)] * has_operands;
+    // A scaled index without a register to add it to has four bytes of address.
+    let is_bare = u8::from(operands & 0xc7 == 4) & u8::from(byte(at + 1) & 7 == 5) & has_operands;
+    let is_left_out = says & TESTS != 0 && operands & 0x30 != 0;
+    let behind = LENGTHS[usize::from(says & LENGTH) % 8][usize::from(prefixes & 7)];
+    let field = if len & RELATIVE_OPERANDS != 0 {
+        Some(at + 1)
+    } else if says == RELATIVE {
+        Some(at)
+    } else {
+        None
+    };
+    at += usize::from(len & !RELATIVE_OPERANDS) + 4 * usize::from(is_bare);
+    at += usize::from(behind * u8::from(!is_left_out));
     let small = |value: usize| {
         u8::try_from(value).expect("an instruction has at most 14 prefixes and 17 other bytes")
     };
     Instruction { len: small(at), field: field.map(small), is_lea: opcode == 0x8d && field.is_some() }
 }
 
-/// The class of an opcode behind a VEX or EVEX prefix, by the map that the prefix selects.
-fn vector_class(map: u8, opcode: u8) -> u8 {
-    match (map, TWO_BYTES[usize::from(opcode)]) {
-        (1, b'B') | (3, _) => b'B',
-        (1, b'.') => b'.',
-        _ => b'm',
+/// What an instruction says whose opcode is behind others or behind a VEX or EVEX prefix, and how many bytes further on
+/// its operands are. `bytes` are those from the last that was read.
+#[cold]
+fn longer(opcode: u8, bytes: [u8; 5]) -> (u8, usize) {
+    match (opcode, bytes[0]) {
+        (0x0f, 0x38) => (OPERANDS, 1),
+        (0x0f, _) => (OPERANDS | 1, 1),
+        (0xc5, _) => (vector(1, bytes[2]), 2),
+        (0xc4, _) => (vector(bytes[1] & 0x1f, bytes[3]), 3),
+        _ => (vector(bytes[1] & 7, bytes[4]), 4),
     }
 }
 
-/// How many bytes the operands take from their `ModRM` byte on, and whether they are relative to the instruction's end.
-fn operands_len(operands: u8, next: u8) -> (usize, bool) {
-    let scaled = usize::from(operands & 7 == 4);
-    match operands >> 6 {
-        0 if operands & 7 == 5 => (5, true),
-        0 if scaled == 1 && next & 7 == 5 => (6, false),
-        0 => (1 + scaled, false),
-        1 => (2 + scaled, false),
-        2 => (5 + scaled, false),
-        _ => (1, false),
+/// What an opcode behind a VEX or EVEX prefix says, by the map that the prefix selects.
+fn vector(map: u8, opcode: u8) -> u8 {
+    match (map, TWO_BYTES[usize::from(opcode)]) {
+        (1, b'B') | (3, _) => OPERANDS | 1,
+        (1, b'.') => 0,
+        _ => OPERANDS,
     }
 }
 

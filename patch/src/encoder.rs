@@ -32,7 +32,12 @@ impl Effort {
     }
 
     fn search(self) -> Search {
-        if self.level >= SORTED_FROM { Search::Sorted } else { Search::Sampled }
+        match self.level {
+            ..9 => Search::Sampled(1),
+            9..12 => Search::Sampled(8),
+            12..SORTED_FROM => Search::Sampled(32),
+            SORTED_FROM.. => Search::Sorted,
+        }
     }
 
     /// How often programs are aligned.

@@ -52,7 +52,7 @@ impl<'a> Index<'a> {
     pub(crate) fn new(base: Seen<'a>, search: Search) -> Self {
         let matches = match search {
             Search::Sorted => Matches::Sorted(Sorted::new(base.alike)),
-            Search::Sampled => Matches::Sampled(Sampled::new(base.alike)),
+            Search::Sampled(depth) => Matches::Sampled(Sampled::new(base.alike, depth)),
         };
         Self { base, matches }
     }
@@ -75,7 +75,7 @@ impl<'a> Index<'a> {
                 let (rank, len) = index.longest(sought)?;
                 Some((index.nearest(rank, sought, len, near), len))
             }
-            Matches::Sampled(index) => index.longest(sought),
+            Matches::Sampled(index) => index.longest(sought, near),
         }
     }
 }
@@ -165,9 +165,9 @@ mod tests {
         let known = |len: usize| [&base[..len], &bytes(2, 40_000 - len)[..]].concat();
         for (len, is_strange) in [(0, true), (16_000, true), (28_000, false), (40_000, false)] {
             let target = known(len);
-            for search in [Search::Sorted, Search::Sampled] {
+            for search in [Search::Sorted, Search::Sampled(1), Search::Sampled(8)] {
                 let index = Index::new(Seen::plain(&base), search);
-                let expected = is_strange && search == Search::Sampled;
+                let expected = is_strange && search != Search::Sorted;
                 assert_eq!(index.is_strange_to(Seen::plain(&target)), expected, "{len} bytes, {search:?}");
             }
         }
@@ -200,7 +200,7 @@ mod tests {
         let base = bytes(1, 20_000);
         let new = bytes(2, 300);
         let target = [&base[12_000..15_000], &new[..], &base[3000..6000]].concat();
-        for search in [Search::Sorted, Search::Sampled] {
+        for search in [Search::Sorted, Search::Sampled(1), Search::Sampled(8)] {
             let copies = align(Seen::plain(&base), Seen::plain(&target), search);
             let near = |one: u32, two: u32| one.abs_diff(two) <= 4;
             let [first, second] = copies[..] else { panic!("{copies:?}") };

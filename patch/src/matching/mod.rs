@@ -15,6 +15,6 @@ pub(crate) use labels::view;
 pub(crate) enum Search {
     /// Any match, the longest: seconds, and ten times the base's length in memory.
     Sorted,
-    /// Matches of a line of text and longer.
-    Sampled,
+    /// Matches of a few words and longer, the longest of so many.
+    Sampled(usize),
 }

@@ -14,7 +14,7 @@ use crate::plan::{Limits, Totals};
 use crate::recipe::Fetched;
 use crate::seed::Seed;
 use crate::state::State;
-use crate::target::{Destination, TargetError};
+use crate::target::{Cleared, Destination, Tail, TargetError};
 
 /// An image to make, from what, and where.
 pub struct Job<'a> {
@@ -87,8 +87,10 @@ pub struct Options {
     pub max_download: Option<u64>,
     /// How sure to be of what was written.
     pub verify: Verify,
-    /// Zero what lies behind the image on a device.
-    pub zero_tail: bool,
+    /// What becomes of what lies behind the image on a device.
+    pub tail: Tail,
+    /// Compare with the version what the medium of the target holds, not what the system keeps of it in memory.
+    pub from_medium: bool,
     /// The only version to accept.
     pub expect: Option<Expected>,
     /// Do not use what the target holds.
@@ -105,7 +107,8 @@ impl Default for Options {
             limits: Limits::default(),
             max_download: None,
             verify: Verify::Write,
-            zero_tail: false,
+            tail: Tail::Leave,
+            from_medium: false,
             expect: None,
             ignore_target: false,
             patches: true,
@@ -187,6 +190,13 @@ pub enum Progress {
     },
     /// Waiting for the medium.
     Flushing,
+    /// Clearing what lies behind the image.
+    Clearing {
+        /// Bytes looked at.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
     /// Reading back.
     ReadingBack {
         /// Bytes read.
@@ -226,6 +236,16 @@ pub enum Notice<'a> {
         /// Why.
         error: &'a std::io::Error,
     },
+    /// What was written reads back as something else. It is fetched, and written once more.
+    Rewritten {
+        /// Where: whole blocks, neighbours joined.
+        ranges: &'a [Range<u64>],
+    },
+    /// What lies behind the image could not be discarded.
+    Undiscarded {
+        /// Why.
+        error: &'a std::io::Error,
+    },
     /// What is about to be done.
     Planned(&'a Totals),
 }
@@ -257,6 +277,8 @@ pub struct Report {
     pub ways: Vec<WayCost>,
     /// Bytes that a file has behind the image, or had: they are cut off.
     pub surplus: u64,
+    /// What became, or will become, of what a device has behind the image.
+    pub cleared: Cleared,
     /// How long each part took.
     pub seconds: Phases,
 }

@@ -49,7 +49,7 @@ impl Job<'_> {
         };
         match Place::at(&path, existing, Some(image_len))? {
             Place::Device => {
-                let device = Device::open(&path, image_len, self.options.zero_tail)?;
+                let device = Device::open(&path, image_len, self.options.tail)?;
                 self.expect_no_overlap(&path)?;
                 Ok(Opened::Device(device))
             }

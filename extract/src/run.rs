@@ -1,12 +1,11 @@
 //! From a job to an image: the parts of this crate in their order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::capped::Capped;
-use crate::content::Content;
 use crate::demand;
-use crate::job::{ExtractError, Job, Notice, Progress, Report, Verify, Version};
+use crate::job::{ExtractError, Job, Notice, Report, Verify, Version};
 use crate::journal::Journal;
 use crate::known::KnownImage;
 use crate::opened::Opened;
@@ -16,8 +15,7 @@ use crate::recipe::{Front, Recipe};
 use crate::saved::Saved;
 use crate::seed::Window;
 use crate::survey::{Looked, OpenIndex, Survey};
-use crate::target::{Destination, Refusal, Target, TargetError};
-use crate::verified::Check;
+use crate::target::{Cleared, Destination, Device, Refusal, TargetError, is_device};
 use crate::work::{self, Work};
 
 /// Bytes written in place after which the medium is waited for: what a power cut may cost in downloads.
@@ -39,25 +37,7 @@ impl Job<'_> {
         let image_len = index.head().record().image_len();
         let mut opened = self.open_target(image_len)?;
         if let Opened::Right(path) = &opened {
-            // A file that is the image already is not touched, whatever may happen to others.
-            let window = Window::open(path, None).map_err(|error| TargetError::Open(path.clone(), error))?;
-            // Nothing will be written, so what others hold does not matter.
-            self.seeds.clear();
-            let looked = self.look(index, Some(window.clone()), true)?;
-            if let Looked::Wrong(survey, _) = &looked
-                && survey.is_known_wrong()
-            {
-                return Err(TargetError::Refused(path.clone(), Refusal::Exists).into());
-            }
-            let prepared = self.prepare(looked)?;
-            if !prepared.plan.missing.is_empty() {
-                return Err(TargetError::Refused(path.clone(), Refusal::Exists).into());
-            }
-            if self.options.verify != Verify::Off {
-                // Whoever wrote it may not have waited for the medium.
-                window.file().sync_data().map_err(TargetError::Flush)?;
-            }
-            return Ok(self.report(&prepared, 0, 0));
+            return self.compare(path, index);
         }
         let (content, rereads) = (opened.target().content(), opened.target().file().is_some());
         let looked = self.look(index, content, rereads).inspect_err(|_| opened.discard())?;
@@ -122,10 +102,14 @@ impl Job<'_> {
             flush_every,
         };
         let target = opened.target();
-        let done = work.run(target)?;
+        let mut done = work.run(target)?;
         prepared.phases.write = started.elapsed();
         let started = Instant::now();
-        self.settle(target, &prepared.check)?;
+        if let Some(kept) = self.read_back(target, &prepared.check)? {
+            self.write_again(target, &mut prepared, &kept, &mut done)?;
+        }
+        let cleared = target.clear_tail(self.observer)?;
+        target.finish()?;
         saved.finish().map_err(ExtractError::Journal)?;
         self.drop_staged()?;
         if let (Some(state), Some(path)) = (&self.state, &path)
@@ -140,7 +124,30 @@ impl Job<'_> {
             }
         }
         prepared.phases.settle = started.elapsed();
-        Ok(self.report(&prepared, done.written, done.late))
+        Ok(Report { cleared, ..self.report(&prepared, done.written, done.late) })
+    }
+
+    /// Makes sure that the file at `path` is the image already: it is not touched, whatever may happen to others.
+    fn compare(&mut self, path: &Path, index: OpenIndex) -> Result<Report, ExtractError> {
+        let window = Window::open(path, None).map_err(|error| TargetError::Open(path.to_owned(), error))?;
+        // Nothing will be written, so what others hold does not matter.
+        self.seeds.clear();
+        let looked = self.look(index, Some(window.clone()), true)?;
+        let refused = || TargetError::Refused(path.to_owned(), Refusal::Exists);
+        if let Looked::Wrong(survey, _) = &looked
+            && survey.is_known_wrong()
+        {
+            return Err(refused().into());
+        }
+        let prepared = self.prepare(looked)?;
+        if !prepared.plan.missing.is_empty() {
+            return Err(refused().into());
+        }
+        if self.options.verify != Verify::Off {
+            // Whoever wrote it may not have waited for the medium.
+            window.file().sync_data().map_err(TargetError::Flush)?;
+        }
+        Ok(self.report(&prepared, 0, 0))
     }
 
     /// Tells what making the image would take, whether or not it may be written, and touches nothing.
@@ -150,10 +157,15 @@ impl Job<'_> {
     }
 
     pub(crate) fn plan_for(&mut self, index: OpenIndex) -> Result<Report, ExtractError> {
-        match self.foresee(index)? {
-            Foreseen::ByPatch(way, survey, index) => Ok(self.report_way(&way, &survey, &index)),
-            Foreseen::ByFrames(prepared) => Ok(self.report(&prepared, 0, 0)),
-        }
+        let report = match self.foresee(index)? {
+            Foreseen::ByPatch(way, survey, index) => self.report_way(&way, &survey, &index),
+            Foreseen::ByFrames(prepared) => self.report(&prepared, 0, 0),
+        };
+        let device = self.path().filter(|path| is_device(path));
+        let cleared = device.map(|device| {
+            Device::measure_tail(&device, report.totals.image, self.options.tail, self.observer)
+        });
+        Ok(Report { cleared: cleared.transpose()?.unwrap_or_default(), ..report })
     }
 
     /// Finds the way to the image without opening the target for writing.
@@ -222,33 +234,6 @@ impl Job<'_> {
         Ok(index)
     }
 
-    /// Makes sure of what was written.
-    pub(crate) fn settle(&self, target: &mut dyn Target, check: &Check) -> Result<(), ExtractError> {
-        if self.options.verify == Verify::Off {
-            return Ok(target.finish()?);
-        }
-        self.observer.progress(&Progress::Flushing);
-        target.flush()?;
-        if let (Verify::ReadBack, Some(file)) = (self.options.verify, target.file()) {
-            // Pages that the medium has are dropped, so that it is asked.
-            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-            let fails = |at, error| TargetError::ReadBack { at, error };
-            let blocks = check.blocks();
-            let image_len = blocks.count().checked_sub(1).map_or(0, |last| blocks.range(last).end);
-            let window = Window::of(file, Some(0..image_len)).map_err(|error| fails(0, Some(error)))?;
-            let progress = |done, total| Progress::ReadingBack { done, total };
-            let content = Content::of(&window, blocks, self.options.threads, self.observer, &progress)?;
-            let kept = content.kept(check.all());
-            if let Some(wrong) = (0..).zip(&kept).find(|(_, kept)| !**kept).map(|(number, _)| number) {
-                let wrong = blocks.range(wrong);
-                let len = usize::try_from(wrong.end - wrong.start).expect("a block is in memory");
-                let error = window.read(wrong.start, &mut vec![0; len]).err();
-                return Err(fails(wrong.start, error).into());
-            }
-        }
-        Ok(target.finish()?)
-    }
-
     fn report(&self, prepared: &Prepared, written: u64, late: u64) -> Report {
         // What was put aside is no seed that anybody gave.
         let seeds = &prepared.seeds[..prepared.seeds.len() - usize::from(prepared.is_staged)];
@@ -265,6 +250,7 @@ impl Job<'_> {
             wrong: prepared.plan.ranges(prepared.check.blocks()),
             ways: prepared.ways.clone(),
             surplus: prepared.surplus,
+            cleared: Cleared::default(),
             seconds: prepared.phases,
         }
     }

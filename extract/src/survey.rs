@@ -188,7 +188,9 @@ impl Job<'_> {
         let blocks = Blocks::of_len(record.image_len());
         if let Some(window) = &survey.window {
             let progress = |done, total| Progress::Checking { done, total };
-            let content = Content::of(window, blocks, self.options.threads, self.observer, &progress)?;
+            let looked_at = window.clone();
+            let looked_at = if self.options.from_medium { looked_at.of_medium() } else { looked_at };
+            let content = Content::of(&looked_at, blocks, self.options.threads, self.observer, &progress)?;
             survey.content = Some(content);
         }
         survey.phases.check = started.elapsed();

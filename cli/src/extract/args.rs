@@ -1,13 +1,17 @@
 //! What can be typed after `extract`, `plan` and `verify`.
 
-use std::path::PathBuf;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 
-use chunk_extract::{Expected, Verify};
+use chunk_extract::{Expected, Tail, Verify};
 use clap::ValueEnum;
 
 use crate::args::with_exit_codes;
+use crate::exit::{Exit, Failure};
 use crate::network::Network;
 use crate::size::Size;
+
+use super::STDOUT;
 
 /// Arguments of `extract`.
 #[derive(Debug, clap::Args)]
@@ -36,6 +40,87 @@ pub struct Extract {
     /// Zero what lies behind the image on a device
     #[arg(long)]
     pub(crate) zero_tail: bool,
+    /// Tell a device that nobody needs what lies behind the image; what it reads as then is not known
+    #[arg(long, conflicts_with = "zero_tail")]
+    pub(crate) discard_tail: bool,
+}
+
+impl Extract {
+    /// What becomes of what lies behind the image.
+    pub(crate) fn tail(&self) -> Tail {
+        match (self.zero_tail, self.discard_tail) {
+            (true, _) => Tail::Zero,
+            (_, true) => Tail::Discard,
+            _ => Tail::Leave,
+        }
+    }
+
+    /// Refuses what cannot be done with a target of this kind.
+    pub(crate) fn expect_fitting(&self, kind: Kind) -> Result<(), Failure> {
+        let refused = |message: &str, hint| Err(Failure::new(Exit::Usage, message.to_owned()).hint(hint));
+        if self.tail() != Tail::Leave && kind != Kind::Device {
+            let option = if self.zero_tail { "--zero-tail" } else { "--discard-tail" };
+            return refused(
+                &format!("{option} is for block devices"),
+                "a file or stream ends where the image does; leave the option out",
+            );
+        }
+        if self.verify == Sureness::Readback && kind == Kind::Stream {
+            return refused(
+                "--verify readback: standard output cannot be read back",
+                "every byte is checked before it is written; who reads the stream verifies what he keeps",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Kinds of targets, as far as options differ by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A block device.
+    Device,
+    /// A regular file, or a new one.
+    File,
+    /// Standard output.
+    Stream,
+}
+
+impl Kind {
+    /// What `target` is.
+    pub(crate) fn of(target: &str) -> Self {
+        use std::os::unix::fs::FileTypeExt;
+        if target == STDOUT {
+            return Self::Stream;
+        }
+        let is_device = |metadata: Metadata| metadata.file_type().is_block_device();
+        if Path::new(target).metadata().is_ok_and(is_device) { Self::Device } else { Self::File }
+    }
+}
+
+impl What {
+    /// Refuses indexes that are of no seed, and tells what has no effect on a target of this kind.
+    pub(crate) fn expect_fitting(&self, kind: Kind) -> Result<Vec<&'static str>, Failure> {
+        let own = usize::from(kind != Kind::Stream);
+        if self.seed_index.len() > self.seed.len() + own {
+            let message = format!(
+                "--seed-index is given {} times, for {} seeds",
+                self.seed_index.len(),
+                self.seed.len()
+            );
+            return Err(Failure::new(Exit::Usage, message)
+                .hint("one for each --seed, in their order, and one for what the target holds"));
+        }
+        let idle = [
+            (
+                self.force && kind == Kind::Device,
+                "--force has no effect on a device: it is written where it lies",
+            ),
+            (self.force && kind == Kind::Stream, "--force has no effect on standard output"),
+            (self.in_place && kind == Kind::Stream, "--in-place has no effect on standard output"),
+        ];
+        Ok(idle.into_iter().filter_map(|(is_idle, told)| is_idle.then_some(told)).collect())
+    }
 }
 
 /// Arguments of `plan`.

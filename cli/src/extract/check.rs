@@ -57,7 +57,13 @@ pub(crate) fn verify(verify: &Verify, target: &Path, index: &Path, output: &Outp
     }
     let Aim { store, version, .. } = Aim::new(index, &verify.network, &watch)?;
     // What is right is the best of all seeds for what is not, so a patch has nothing to give.
-    let options = Options { connections: store.connections, patches: false, ..Options::default() };
+    let options = Options {
+        connections: store.connections,
+        patches: false,
+        // Pages that somebody holds in memory say nothing of what the next boot will read.
+        from_medium: true,
+        ..Options::default()
+    };
     let job = Job {
         source: &*store.source,
         version,

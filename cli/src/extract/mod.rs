@@ -33,7 +33,7 @@ use crate::locate::{self, In};
 use crate::network::{Network, Store, is_url};
 use crate::output::Output;
 
-use args::What;
+use args::{Kind, What};
 use tell::Answer;
 
 /// What stands for stdout on the command line.
@@ -54,13 +54,14 @@ pub(crate) fn run(extract: &Extract, output: &Output) -> Result<(), Failure> {
 fn run_watched(extract: &Extract, watch: &Watch, output: &Output) -> Result<(), Failure> {
     let started = Instant::now();
     let task = Task::new(&extract.what, watch)?;
-    if extract.dry_run {
-        return plan_task(&extract.what, false, task, watch, output);
-    }
-    let target = task.target.clone();
+    extract.expect_fitting(Kind::of(&task.target))?;
     let mut options = options(&extract.what);
     options.verify = extract.verify.into();
-    options.zero_tail = extract.zero_tail;
+    options.tail = extract.tail();
+    if extract.dry_run {
+        return plan_task(&extract.what, false, task, options, watch, output);
+    }
+    let target = task.target.clone();
     let report = task.run(&extract.what, options, watch, &Verb::Writes(|job| job.run()))?;
     let answer = Answer::of_run(&target, &report, "extracted").without(watch.unused());
     watch.event(&json!({"ev": "done", "report": &answer}));
@@ -75,7 +76,7 @@ fn run_watched(extract: &Extract, watch: &Watch, output: &Output) -> Result<(), 
 pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
     let task = Task::new(&plan.what, &watch)?;
-    plan_task(&plan.what, plan.ways, task, &watch, output)
+    plan_task(&plan.what, plan.ways, task, options(&plan.what), &watch, output)
 }
 
 pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
@@ -103,14 +104,15 @@ fn plan_task(
     what: &What,
     wants_ways: bool,
     task: Task,
+    options: Options,
     watch: &Watch,
     output: &Output,
 ) -> Result<(), Failure> {
     let target = task.target.clone();
     let rehearse = &Verb::Looks(|job| job.rehearse());
-    let Rehearsal { report, refusal } = task.run(what, options(what), watch, rehearse)?;
+    let Rehearsal { report, refusal } = task.run(what, options.clone(), watch, rehearse)?;
     let ways = if wants_ways {
-        let options = Options { patches: false, ..options(what) };
+        let options = Options { patches: false, ..options };
         let frames = Task::new(what, watch)?.run(what, options, watch, rehearse)?.report;
         ways::of(&report, &frames)
     } else {
@@ -160,6 +162,9 @@ impl Task {
         let aim = Aim::new(&what.index, &what.network, watch)?;
         let target =
             what.target.as_ref().map_or_else(|| aim.line.clone(), |target| target.display().to_string());
+        for told in what.expect_fitting(Kind::of(&target))? {
+            watch.warn(told);
+        }
         Ok(Self { aim, target })
     }
 

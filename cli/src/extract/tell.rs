@@ -53,6 +53,9 @@ pub(super) struct Answer {
     write_bytes: u64,
     /// What a file has behind the image: it is cut off.
     surplus_bytes: u64,
+    /// What a device has behind the image, and is zeroed or discarded.
+    zeroed_tail_bytes: u64,
+    discarded_tail_bytes: u64,
     /// Old bytes held at a time while an update moves them.
     saved_bytes: u64,
     /// Memory for index, places and plan.
@@ -123,9 +126,10 @@ impl Answer {
 
     /// What came of a run that `did` this if it had to do anything.
     pub(super) fn of_run(target: &str, report: &Report, did: &'static str) -> Self {
-        let outcome = if report.totals.write + report.surplus == 0 { "unchanged" } else { did };
+        let outcome =
+            if report.totals.write + report.surplus + report.cleared.zeroed == 0 { "unchanged" } else { did };
         Self {
-            write_bytes: report.written,
+            write_bytes: report.written + report.cleared.zeroed,
             peak_memory_bytes: peak_memory(),
             seconds: Some(Seconds::of(&report.seconds)),
             ..Self::of(target, report, outcome)
@@ -159,8 +163,10 @@ impl Answer {
             cached_bytes: report.spent.cached,
             sent_requests: report.spent.requests,
             retries: report.spent.retries,
-            write_bytes: totals.write,
+            write_bytes: totals.write + report.cleared.zeroed,
             surplus_bytes: report.surplus,
+            zeroed_tail_bytes: report.cleared.zeroed,
+            discarded_tail_bytes: report.cleared.discarded,
             saved_bytes: totals.saved,
             memory_bytes: report.memory,
             peak_memory_bytes: None,
@@ -188,7 +194,8 @@ impl Answer {
         let phases = self.seconds.as_ref().map_or_else(String::new, |phases| format!(" ({})", phases.text()));
         let took = format!("{:.3} s{phases}", to_millis(took));
         if outcome == "unchanged" {
-            return format!("unchanged {target}: image {image} was there already, {took}\n");
+            let tail = self.tail().map_or_else(String::new, |tail| format!("{tail}, "));
+            return format!("unchanged {target}: image {image} was there already, {tail}{took}\n");
         }
         let mut parts = vec![format!("image {image}"), format!("kept {}", human(self.kept_bytes))];
         let copied = self.seeds.iter().filter(|seed| seed.bytes > 0);
@@ -212,8 +219,18 @@ impl Answer {
         if self.surplus_bytes > 0 {
             parts.push(format!("cut off {}", human(self.surplus_bytes)));
         }
+        parts.extend(self.tail());
         parts.extend(self.peak_memory_bytes.map(|peak| format!("memory {}", human(peak))));
         format!("{outcome} {target}: {}, {took}\n", parts.join(", "))
+    }
+
+    /// What becomes of what lies behind the image on a device.
+    fn tail(&self) -> Option<String> {
+        match (self.zeroed_tail_bytes, self.discarded_tail_bytes) {
+            (0, 0) => None,
+            (0, discarded) => Some(format!("tail discarded {}", human(discarded))),
+            (zeroed, _) => Some(format!("tail zeroed {}", human(zeroed))),
+        }
     }
 
     /// One line about what was pulled.
@@ -247,6 +264,7 @@ impl Answer {
         if self.surplus_bytes > 0 {
             lines.push(format!("cut off   {}", human(self.surplus_bytes)));
         }
+        lines.extend(self.tail().map(|tail| format!("behind    {tail}")));
         lines.extend([
             format!("repeated  {}", human(self.repeated_bytes)),
             format!(

@@ -166,6 +166,7 @@ impl Observer for Watch {
             Progress::Scanning { done, total } => self.show("seed", done, total),
             Progress::Writing { done, total } => self.show("write", done, total),
             Progress::Pulling { done, total } => self.show("fetch", done, total),
+            Progress::Clearing { done, total } => self.show("tail", done, total),
             Progress::ReadingBack { done, total } => self.show("verify", done, total),
             Progress::Flushing => self.show("flush", 0, 1),
             _ => {}
@@ -186,6 +187,19 @@ impl Observer for Watch {
             Notice::Forgotten { error } => {
                 self.warn(&format!("what was installed cannot be remembered: {error}"));
                 self.event(&json!({"ev": "forgotten"}));
+            }
+            Notice::Rewritten { ranges } => {
+                let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+                let first = ranges.first().map_or(0, |range| range.start);
+                self.warn(&format!(
+                    "{bytes} bytes, the first at {first}, read back otherwise than written: \
+                     they are fetched and written once more"
+                ));
+                self.event(&json!({"ev": "rewritten", "bytes": bytes, "offset": first}));
+            }
+            Notice::Undiscarded { error } => {
+                self.warn(&format!("what lies behind the image cannot be discarded: {error}"));
+                self.event(&json!({"ev": "undiscarded"}));
             }
             Notice::Stale { seed } => {
                 self.warn(&format!("the index of seed {seed} does not fit it; the seed is scanned instead"));

@@ -92,10 +92,99 @@ fn a_write_that_is_only_said_to_have_happened_is_found_by_reading_back() {
     let arguments = "extract --verify readback --jobs 1 store/a.img out";
     // The kernel is never asked, and yet the program hears that all 1000 bytes are written.
     let Some(run) = with_fault(&sandbox, "pwrite64:retval=1000:when=1", arguments) else { return };
-    run.fails(10).answers_nothing().says("read back otherwise than written");
-    assert!(!sandbox.path("out").exists(), "it is not called the image");
-    sandbox.chunk("extract store/a.img out").succeeds();
+    assert_eq!(run.code(), Some(0), "{run}");
+    let run = run.says("read back otherwise than written: they are fetched and written once more");
+    assert!(run.text().starts_with("extracted out: "), "{run}");
     assert!(sandbox.read("out") == new, "what was missing is found");
+    fs::remove_file(sandbox.path("out")).expect("it was made");
+    // By a patch, and where nothing is ever written.
+    sandbox.write("old", &new);
+    let next = image::next_version(&new);
+    sandbox.write("next", &next);
+    sandbox.chunk("make --name a.img next").succeeds();
+    let by_patch = "extract --verify readback --jobs 1 --seed old store/a.img out";
+    let Some(run) = with_fault(&sandbox, "pwrite64:retval=1000:when=1", by_patch) else { return };
+    assert_eq!(run.code(), Some(0), "{run}");
+    run.says("read back otherwise than written");
+    assert!(sandbox.read("out") == next);
+    fs::remove_file(sandbox.path("out")).expect("it was made");
+    sandbox.write("pages", &image::noise(9, 8192));
+    sandbox.chunk("make --name pages.img pages").succeeds();
+    let arguments = "extract --verify readback store/pages.img out";
+    let Some(run) = with_fault(&sandbox, "pwrite64:retval=4096", arguments) else { return };
+    assert_eq!(run.code(), Some(10), "{run}");
+    run.answers_nothing().says("read back otherwise than written, twice");
+    assert!(!sandbox.path("out").exists(), "it is not called the image");
+}
+
+#[test]
+fn options_that_a_kind_of_target_has_no_use_for_are_refused_or_warned_of() {
+    let (sandbox, new) = sandbox();
+    for (arguments, why) in [
+        ("--zero-tail store/a.img out", "--zero-tail is for block devices"),
+        ("--discard-tail store/a.img out", "--discard-tail is for block devices"),
+        ("--dry-run --zero-tail store/a.img -", "--zero-tail is for block devices"),
+        ("--verify readback store/a.img -", "standard output cannot be read back"),
+        ("--seed-index store/a.img.cidx --seed-index store/a.img.cidx store/a.img out", "for 0 seeds"),
+        ("--seed-index store/a.img.cidx store/a.img -", "for 0 seeds"),
+    ] {
+        sandbox.chunk(&format!("extract {arguments}")).fails(2).answers_nothing().says(why).says("hint: ");
+    }
+    for option in ["--force", "--in-place"] {
+        let run = sandbox.chunk(&format!("extract {option} store/a.img -"));
+        assert!(run.code() == Some(0) && run.stdout == new, "{option}");
+        run.says(&format!("warning: {option} has no effect on standard output"));
+    }
+    fs::write(sandbox.path("device"), vec![1; 8 << 20]).expect("written");
+    let Some(device) = LoopDevice::writable(&sandbox.path("device")) else { return };
+    let run = sandbox.chunk(&format!("extract --zero-tail --force store/a.img {}", device.path().display()));
+    let run = run.says("warning: --force has no effect on a device");
+    assert!(run.code() == Some(0) && run.text().contains(", tail zeroed "), "{run}");
+    let run =
+        sandbox.chunk(&format!("extract --zero-tail store/a.img {}", device.path().display())).succeeds();
+    assert!(run.text().starts_with("unchanged ") && !run.text().contains("tail"), "{run}");
+    let run = sandbox.chunk(&format!("extract --discard-tail store/a.img {}", device.path().display()));
+    assert!(run.succeeds().text().contains(", tail discarded "));
+}
+
+/// What a file system keeps of a file in memory says nothing of what the next boot will read.
+#[test]
+fn a_file_is_verified_and_repaired_by_what_the_medium_holds() {
+    let (sandbox, _) = sandbox();
+    let new = image::noise(5, 3 << 20);
+    sandbox.write("noise", &new);
+    sandbox.chunk("make --name noise.img noise").succeeds();
+    fs::File::create(sandbox.path("disk")).and_then(|file| file.set_len(16 << 20)).expect("a hole");
+    let Some(device) = LoopDevice::writable(&sandbox.path("disk")) else { return };
+    if !system::is_installed("mkfs.ext4") {
+        return;
+    }
+    fs::create_dir(sandbox.path("mounted")).expect("made");
+    let [path, root] = [device.path().to_owned(), sandbox.path("mounted")];
+    let [path, root] = [&path, &root].map(|path| path.to_str().expect("plain"));
+    system::run("mkfs.ext4", &["-q", "-F", path]).expect("a file system");
+    system::run("mount", &[path, root]).expect("mounted");
+    let unmounted = || system::run("umount", &[root]);
+    let outcome = std::panic::catch_unwind(|| {
+        sandbox.chunk("extract store/noise.img mounted/out").succeeds();
+        let _holder = fs::File::open(sandbox.path("mounted/out")).expect("a file");
+        assert!(sandbox.read("mounted/out") == new, "and now it is in memory");
+        let medium = sandbox.read("disk");
+        let at = medium.windows(64).position(|bytes| *bytes == new[2_500_000..2_500_064]);
+        let at = at.expect("the image is on the medium") as u64;
+        let disk = fs::File::options().write(true).open(sandbox.path("disk")).expect("a file");
+        std::os::unix::fs::FileExt::write_all_at(&disk, b"rotten", at).expect("written");
+        disk.sync_all().expect("synced");
+        assert!(sandbox.read("mounted/out") == new, "it is still in memory");
+        let run = sandbox.chunk("verify mounted/out store/noise.img").fails(6);
+        assert!(run.text().contains("\nwrong     1.04 MB at byte 2097152\n"), "{run}");
+        std::os::unix::fs::FileExt::write_all_at(&disk, b"rotten", at).expect("written");
+        let run = sandbox.chunk("verify --repair mounted/out store/noise.img").succeeds();
+        assert!(run.text().contains("written 4.09 kB"), "{run}");
+    });
+    let said = unmounted();
+    outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    said.expect("unmounted");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::opened::Opened;
 use crate::plan::joined;
 use crate::run::FLUSH;
 use crate::survey::{OpenIndex, Survey};
+use crate::target::Cleared;
 
 use super::way::Way;
 
@@ -53,10 +54,18 @@ impl Job<'_> {
             return Ok(ByPatch::Left { survey: Box::new(survey), index });
         }
         let started = Instant::now();
-        self.settle(target, way.check())?;
+        if let Some(kept) = self.read_back(target, way.check())? {
+            self.tell_rewritten(&kept, way.check());
+            target.doubt();
+            survey.done = kept;
+            survey.late += done.fetched - done.late;
+            return Ok(ByPatch::Left { survey: Box::new(survey), index });
+        }
+        let cleared = target.clear_tail(self.observer)?;
+        target.finish()?;
         self.conclude_patched(&way, &survey, &index)?;
         survey.phases.settle = started.elapsed();
-        let report = Report { written: done.written, ..self.report_way(&way, &survey, &index) };
+        let report = Report { written: done.written, cleared, ..self.report_way(&way, &survey, &index) };
         Ok(ByPatch::Done(Box::new(report)))
     }
 
@@ -102,6 +111,7 @@ impl Job<'_> {
             ),
             wrong: joined(&way.missing, way.check().blocks()),
             ways: survey.ways.clone(),
+            cleared: Cleared::default(),
             surplus: survey.surplus(way.totals().image),
             seconds: survey.phases,
         }

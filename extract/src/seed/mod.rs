@@ -5,6 +5,7 @@
 //! may be wrong, and checked in the buffer from which they are written.
 
 mod directory;
+mod medium;
 mod mended;
 mod scan;
 mod store;

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use rustix::fs::{Advice, OFlags, SeekFrom as Whence};
 use rustix::io::Errno;
 
+use super::medium::Medium;
+use crate::target::drop_pages;
+
 /// A hole shorter than this is read: a scan that starts anew loses its place in the chunks.
 const WORTH_SKIPPING: u64 = 16 << 20;
 /// What a page cache holds as one is at most so long, and starts at a multiple of its length.
@@ -24,6 +27,8 @@ pub struct Window {
     range: Range<u64>,
     regular: bool,
     identity: Identity,
+    /// Where the medium is read, if that was asked for and can be done.
+    medium: Option<Arc<Medium>>,
 }
 
 /// What tells one file or device from another.
@@ -62,7 +67,14 @@ impl Window {
         let len = (&*file).seek(SeekFrom::End(0))?;
         let whole = 0..len;
         let range = part.map_or(whole, |part| part.start.min(len)..part.end.min(len));
-        Ok(Self { file, range, regular: kind.is_file(), identity })
+        Ok(Self { file, range, regular: kind.is_file(), identity, medium: None })
+    }
+
+    /// The same, but what is read is what the medium holds, as far as the system lets it be asked.
+    pub(crate) fn of_medium(self) -> Self {
+        drop_pages(&self.file);
+        let medium = Medium::of(&self.file).map(Arc::new);
+        Self { medium, ..self }
     }
 
     /// Which file or device this is a part of.
@@ -91,7 +103,15 @@ impl Window {
         if end.is_none() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.file.read_exact_at(buffer, self.range.start + offset)
+        let at = self.range.start + offset;
+        match self.medium.as_ref().map(|medium| medium.read(at, buffer)) {
+            // Not every file system can, and some only tell when they are asked.
+            None => self.file.read_exact_at(buffer, at),
+            Some(Err(error)) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.file.read_exact_at(buffer, at)
+            }
+            Some(read) => read,
+        }
     }
 
     /// Reads bytes near others that cannot be read.

@@ -1,7 +1,8 @@
-//! Block devices.
+//! Block devices, and what lies behind the image on them.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +10,15 @@ use std::sync::Arc;
 use chunk_chunker::is_zero;
 use rustix::fs::OFlags;
 
+use crate::job::{ExtractError, Notice, Observer, Progress};
 use crate::seed::Window;
-use crate::target::{Media, Refusal, Share, Target, TargetError, expect_writable, guard};
+use crate::target::{Cleared, Media, Refusal, Share, Tail, Target, TargetError, expect_writable, guard};
 use crate::verified::Verified;
 
 /// Bytes looked at, and zeroed, at a time behind the image.
 const STEP: usize = 1 << 20;
+/// Longest sector of any device.
+const SECTOR: u64 = 4096;
 
 /// A block device, held for ourselves alone.
 #[derive(Debug)]
@@ -22,14 +26,14 @@ pub(crate) struct Device {
     media: Media,
     len: u64,
     image_len: u64,
-    zero_tail: bool,
+    tail: Tail,
 }
 
 impl Device {
     /// Opens the device at `path` for ourselves alone, if it is free and has room.
-    pub(crate) fn open(path: &Path, image_len: u64, zero_tail: bool) -> Result<Self, TargetError> {
+    pub(crate) fn open(path: &Path, image_len: u64, tail: Tail) -> Result<Self, TargetError> {
         let (file, len) = open_alone(path, image_len, true)?;
-        Ok(Self { media: Media::device(Arc::new(file)), len, image_len, zero_tail })
+        Ok(Self { media: Media::device(Arc::new(file)), len, image_len, tail })
     }
 
     /// Refuses a device that could not be opened so, and leaves it alone: who has opened a device for writing makes
@@ -85,28 +89,97 @@ impl Target for Device {
         self.media.flush()
     }
 
-    /// Makes what lies behind the image zero, if that was asked for.
-    fn finish(&mut self) -> Result<(), TargetError> {
-        if !self.zero_tail || self.image_len == self.len {
-            return Ok(());
-        }
-        let mut held = vec![0; STEP];
-        let mut at = self.image_len;
-        while at < self.len {
-            let end = (at + 1).next_multiple_of(STEP as u64).min(self.len);
-            let held = &mut held[..usize::try_from(end - at).expect("a step is in memory")];
-            // What is zero already is not worn out by writing it again.
-            let is_read = self.media.handle().read_exact_at(held, at).is_ok();
-            if !(is_read && is_zero(held)) {
-                held.fill(0);
-                let is_whole = held.len() == STEP;
-                if !is_whole || self.media.zero_out(at..end).is_err() {
-                    let fails = |error| TargetError::Write { at, error };
-                    self.media.handle().write_all_at(held, at).map_err(fails)?;
-                }
+    fn clear_tail(&mut self, observer: &dyn Observer) -> Result<Cleared, ExtractError> {
+        let range = self.image_len..self.len;
+        match self.tail {
+            Tail::Leave => Ok(Cleared::default()),
+            Tail::Zero => {
+                let media = &self.media;
+                let zeroed = each_unclear(media.handle(), range, observer, |step| zero(media, step))?;
+                self.media.flush()?;
+                Ok(Cleared { zeroed, discarded: 0 })
             }
-            at = end;
+            Tail::Discard => {
+                let range = discardable(range);
+                if let Err(error) = self.media.discard(range.clone()) {
+                    observer.notice(&Notice::Undiscarded { error: &error });
+                    return Ok(Cleared::default());
+                }
+                Ok(Cleared { zeroed: 0, discarded: range.end - range.start })
+            }
         }
-        self.media.flush()
     }
+
+    fn finish(&mut self) -> Result<(), TargetError> {
+        Ok(())
+    }
+}
+
+impl Device {
+    /// What clearing the tail of the device at `path` comes to, as far as that can be told beforehand.
+    pub(crate) fn measure_tail(
+        path: &Path,
+        image_len: u64,
+        tail: Tail,
+        observer: &dyn Observer,
+    ) -> Result<Cleared, ExtractError> {
+        let opens = |error| TargetError::Open(path.to_owned(), error);
+        let mut file = File::open(path).map_err(opens)?;
+        let range = image_len..file.seek(SeekFrom::End(0)).map_err(opens)?.max(image_len);
+        match tail {
+            Tail::Leave => Ok(Cleared::default()),
+            Tail::Zero => {
+                let zeroed = each_unclear(&file, range, observer, |_| Ok(()))?;
+                Ok(Cleared { zeroed, discarded: 0 })
+            }
+            Tail::Discard => {
+                let range = discardable(range);
+                Ok(Cleared { zeroed: 0, discarded: range.end - range.start })
+            }
+        }
+    }
+}
+
+/// Does something to each part of `range` that is not known to be zero already. Returns how many bytes these have.
+fn each_unclear(
+    file: &File,
+    range: Range<u64>,
+    observer: &dyn Observer,
+    mut act: impl FnMut(Range<u64>) -> Result<(), TargetError>,
+) -> Result<u64, ExtractError> {
+    let mut held = vec![0; STEP];
+    let (mut at, mut unclear) = (range.start, 0);
+    while at < range.end {
+        if observer.is_cancelled() {
+            return Err(ExtractError::Cancelled);
+        }
+        let end = (at + 1).next_multiple_of(STEP as u64).min(range.end);
+        let held = &mut held[..usize::try_from(end - at).expect("a step is in memory")];
+        // What is zero already is not worn out by writing it again.
+        if !(file.read_exact_at(held, at).is_ok() && is_zero(held)) {
+            act(at..end)?;
+            unclear += end - at;
+        }
+        at = end;
+        let (done, total) = (at - range.start, range.end - range.start);
+        observer.progress(&Progress::Clearing { done, total });
+    }
+    Ok(unclear)
+}
+
+/// Makes `step` zero by the device's own means, or by writing.
+fn zero(media: &Media, step: Range<u64>) -> Result<(), TargetError> {
+    let len = usize::try_from(step.end - step.start).expect("a step is in memory");
+    // The kernel takes whole sectors only, and the image may end within one.
+    if len == STEP && media.zero_out(step.clone()).is_ok() {
+        return Ok(());
+    }
+    let fails = |error| TargetError::Write { at: step.start, error };
+    media.handle().write_all_at(&vec![0; len], step.start).map_err(fails)
+}
+
+/// The whole sectors of `range`, however long they are.
+fn discardable(range: Range<u64>) -> Range<u64> {
+    let start = range.start.next_multiple_of(SECTOR);
+    start..(range.end / SECTOR * SECTOR).max(start)
 }

@@ -213,6 +213,10 @@ impl Target for Replacement {
         self.media.flush()
     }
 
+    fn doubt(&mut self) {
+        self.media.doubt();
+    }
+
     fn finish(&mut self) -> Result<(), TargetError> {
         let file = self.media.handle();
         if file.metadata().map_err(TargetError::Flush)?.len() != self.image_len {

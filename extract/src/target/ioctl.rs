@@ -1,13 +1,15 @@
-//! The two requests to the kernel that no library wraps.
-#![expect(unsafe_code, reason = "ioctl has no safe form; both calls pass only a file and plain numbers")]
+//! The requests to the kernel that no library wraps.
+#![expect(unsafe_code, reason = "ioctl has no safe form; the calls pass only a file and plain numbers")]
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
 
-use rustix::ioctl::{Opcode, Setter, opcode};
+use rustix::ioctl::{NoArg, Opcode, Setter, opcode};
 
+const BLKFLSBUF: Opcode = opcode::none(0x12, 97);
+const BLKDISCARD: Opcode = opcode::none(0x12, 119);
 const BLKZEROOUT: Opcode = opcode::none(0x12, 127);
 const FICLONERANGE: Opcode = opcode::write::<CloneRange>(0x94, 13);
 
@@ -24,6 +26,23 @@ pub(super) fn zero_out(device: &File, range: Range<u64>) -> io::Result<()> {
     let argument = [range.start, range.end.saturating_sub(range.start)];
     // SAFETY: BLKZEROOUT reads two u64 from the address that it gets, and `Setter` passes that of `argument`.
     let request = unsafe { Setter::<BLKZEROOUT, [u64; 2]>::new(argument) };
+    // SAFETY: the request is what the opcode expects, see above; on other files the kernel refuses it.
+    unsafe { rustix::ioctl::ioctl(device, request) }.map_err(io::Error::from)
+}
+
+/// Tells a block device that nobody needs what `range` holds. What is read of it then is anybody's guess.
+pub(super) fn discard(device: &File, range: Range<u64>) -> io::Result<()> {
+    let argument = [range.start, range.end.saturating_sub(range.start)];
+    // SAFETY: BLKDISCARD reads two u64 from the address that it gets, and `Setter` passes that of `argument`.
+    let request = unsafe { Setter::<BLKDISCARD, [u64; 2]>::new(argument) };
+    // SAFETY: the request is what the opcode expects, see above; on other files the kernel refuses it.
+    unsafe { rustix::ioctl::ioctl(device, request) }.map_err(io::Error::from)
+}
+
+/// Writes what is kept in memory of a block device to its medium, and keeps nothing of it, whoever has it open.
+pub(super) fn drop_pages(device: &File) -> io::Result<()> {
+    // SAFETY: BLKFLSBUF takes no argument.
+    let request = unsafe { NoArg::<BLKFLSBUF>::new() };
     // SAFETY: the request is what the opcode expects, see above; on other files the kernel refuses it.
     unsafe { rustix::ioctl::ioctl(device, request) }.map_err(io::Error::from)
 }

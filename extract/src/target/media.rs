@@ -81,6 +81,16 @@ impl Media {
         ioctl::zero_out(&self.file, range)
     }
 
+    /// Tells a device that nobody needs what a range of it holds.
+    pub(super) fn discard(&self, range: Range<u64>) -> io::Result<()> {
+        ioctl::discard(&self.file, range)
+    }
+
+    /// Compares what is there before anything is written, zeros too, though the file was made just now.
+    pub(super) fn doubt(&mut self) {
+        self.scratch = None;
+    }
+
     /// Waits until the medium has everything.
     pub(crate) fn flush(&self) -> Result<(), TargetError> {
         rustix::fs::fdatasync(self.file.as_fd()).map_err(|error| {

@@ -24,6 +24,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::job::{ExtractError, Observer};
 use crate::seed::Window;
 use crate::verified::Verified;
 
@@ -112,7 +113,7 @@ impl std::fmt::Display for TargetError {
                 f.write_str("the target does not confirm what was written; nothing of it is certain")
             }
             Self::ReadBack { at, .. } => {
-                write!(f, "byte {at} and following read back otherwise than written")
+                write!(f, "byte {at} and following read back otherwise than written, twice")
             }
             Self::Rename(path, _) => write!(f, "the finished image cannot be renamed to {}", path.display()),
         }
@@ -155,14 +156,56 @@ pub(crate) trait Target: Send {
     /// Waits until the medium has everything written so far.
     fn flush(&mut self) -> Result<(), TargetError>;
 
+    /// Expects nothing any more of what was written, nor of what was there before.
+    fn doubt(&mut self) {}
+
+    /// Clears what lies behind the image, as far as that was asked for. Returns the bytes that were.
+    fn clear_tail(&mut self, observer: &dyn Observer) -> Result<Cleared, ExtractError> {
+        let _ = observer;
+        Ok(Cleared::default())
+    }
+
     /// Puts the complete image, which the medium has, in its place.
     fn finish(&mut self) -> Result<(), TargetError>;
+}
+
+/// What may become of what lies behind the image on a device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tail {
+    /// Nothing.
+    #[default]
+    Leave,
+    /// It reads as zeros.
+    Zero,
+    /// The device is told that nobody needs it. What it reads as then is not known.
+    Discard,
+}
+
+/// What became of what lies behind the image, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Made zero; what was zero already is not counted.
+    pub zeroed: u64,
+    /// Discarded.
+    pub discarded: u64,
 }
 
 /// Whether a block device lies at `path`.
 pub(crate) fn is_device(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
     path.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device())
+}
+
+/// Writes what is kept in memory of a file or device to its medium, and keeps no page of it that nobody holds.
+///
+/// Where that is not allowed, what is read is what the system keeps: there is nothing else to try.
+pub(crate) fn drop_pages(file: &File) {
+    use std::os::unix::fs::FileTypeExt;
+    let is_device = file.metadata().is_ok_and(|metadata| metadata.file_type().is_block_device());
+    if !(is_device && ioctl::drop_pages(file).is_ok()) {
+        let _ = rustix::fs::fdatasync(file);
+        let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    }
 }
 
 /// Fails where we may not write, or nobody may.

@@ -117,6 +117,7 @@ impl Work<'_> {
                     }
                 });
             }
+            let _guard = Guard(&shared.frames, &line);
             let written = self.write_all(target, &line);
             shared.frames.stop();
             written

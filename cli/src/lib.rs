@@ -22,6 +22,7 @@ mod progress;
 mod serve;
 mod size;
 mod stdin;
+mod stdout;
 mod usage;
 mod verify;
 

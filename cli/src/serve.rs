@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chunk_extract::{Destination, Job, Options, State};
+use chunk_extract::{Destination, Job, Limits, Options, Scratch, State};
 use chunk_fetch::Source;
 use chunk_serve::{Directory, Entry, Rebuilt, Server};
 use serde_json::json;
@@ -115,10 +115,11 @@ pub(crate) fn proxy(proxy: &Proxy, output: &Output) -> Result<(), Failure> {
         let path = proxy.state.clone().unwrap_or_default();
         Failure::new(Exit::Target, In { path, error })
     })?;
+    let scratch = Scratch::choose(proxy.state.as_deref(), None, &Limits::default());
     let mut parts = Vec::new();
     for (number, seed) in proxy.seed.iter().enumerate() {
         let index = proxy.seed_index.get(number).map(PathBuf::as_path);
-        parts.extend(seeds::open(seed, index, state.as_ref(), watch)?);
+        parts.extend(seeds::open(seed, index, state.as_ref(), &scratch, watch)?);
     }
     let job = Job {
         source,

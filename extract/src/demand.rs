@@ -11,7 +11,7 @@ use chunk_index::Head;
 use crate::job::{Job, Options};
 use crate::plan::{Plan, Totals};
 use crate::survey::Survey;
-use crate::target::{Destination, growth};
+use crate::target::{Destination, growth, is_device};
 
 /// The program itself, and its stacks.
 pub(crate) const PROGRAM: u64 = 12 << 20;
@@ -37,6 +37,8 @@ pub struct Demand {
     pub target_disk: u64,
     /// Bytes that the file system of the state must have free.
     pub state_disk: u64,
+    /// Bytes that the file system of [`Report::scratch`](crate::Report::scratch) must have free beside.
+    pub scratch_disk: u64,
 }
 
 /// Bytes of frames, as stored, that are kept beyond their use if `room` bytes of them may wait for it.
@@ -95,19 +97,14 @@ impl Job<'_> {
     ) -> Demand {
         let there = survey.window.as_ref().and_then(|window| window.file().metadata().ok());
         let target_disk = match &self.destination {
-            Destination::Path { .. } if self.has_scratch_beside_target() => {
-                for_file(there.as_ref(), totals) + totals.scratch
-            }
+            Destination::Path { path, .. } if !is_device(path) => for_file(there.as_ref(), totals),
             _ => 0,
         };
-        let scratch = if self.has_scratch_beside_target() { 0 } else { totals.scratch };
         let state_disk = match &self.state {
-            Some(_) if totals.write > 0 => {
-                index.file_len() + scratch + for_journal(totals, is_in_place, &self.options)
-            }
+            Some(_) if totals.write > 0 => index.file_len() + for_journal(totals, is_in_place, &self.options),
             _ => 0,
         };
-        Demand { memory, target_disk, state_disk }
+        Demand { memory, target_disk, state_disk, scratch_disk: totals.scratch }
     }
 }
 

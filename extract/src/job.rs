@@ -1,6 +1,7 @@
 //! The one call: what goes in, what is told on the way, what comes out.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chunk_fetch::{Source, Spent};
@@ -279,6 +280,8 @@ pub struct Report {
     pub surplus: u64,
     /// What became, or will become, of what a device has behind the image.
     pub cleared: Cleared,
+    /// Where is kept for a while what does not fit into memory.
+    pub scratch: PathBuf,
     /// How long each part took.
     pub seconds: Phases,
 }

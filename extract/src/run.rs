@@ -251,6 +251,7 @@ impl Job<'_> {
             ways: prepared.ways.clone(),
             surplus: prepared.surplus,
             cleared: Cleared::default(),
+            scratch: self.scratch(),
             seconds: prepared.phases,
         }
     }

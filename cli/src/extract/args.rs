@@ -34,6 +34,9 @@ pub struct Extract {
     /// Write events as JSON lines to this open file descriptor
     #[arg(long, value_name = "N")]
     pub(crate) events_fd: Option<u32>,
+    /// Write the report as JSON to this file, also when stdout is the target
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) report: Option<PathBuf>,
     /// How sure to be of what was written
     #[arg(long, value_enum, default_value = "write")]
     pub(crate) verify: Sureness,

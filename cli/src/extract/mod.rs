@@ -8,6 +8,7 @@
 mod args;
 mod check;
 pub(crate) mod failure;
+mod report;
 pub(crate) mod seeds;
 mod tell;
 mod watch;
@@ -23,7 +24,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use chunk_extract::{
-    Destination, Existing, ExtractError, Job, Limits, Options, Rehearsal, State, Version as Wanted, Window,
+    Destination, Existing, ExtractError, Job, Limits, Observer, Options, Rehearsal, Scratch, State,
+    Version as Wanted, Window,
 };
 use chunk_store::line::Version;
 use serde_json::json;
@@ -31,9 +33,11 @@ use serde_json::json;
 use crate::exit::{Exit, Failure};
 use crate::locate::{self, In};
 use crate::network::{Network, Store, is_url};
-use crate::output::Output;
+use crate::output::{self, Output};
+use crate::stdout::Stdout;
 
 use args::{Kind, What};
+use report::ReportFile;
 use tell::Answer;
 
 /// What stands for stdout on the command line.
@@ -44,14 +48,30 @@ pub(crate) fn run(extract: &Extract, output: &Output) -> Result<(), Failure> {
         Failure::new(Exit::Usage, error)
             .hint("--events-fd wants the number of a descriptor that is open for writing")
     })?;
-    run_watched(extract, &watch, output).inspect_err(|failure| {
+    let report = extract.report.as_deref().map(ReportFile::create);
+    let done = report.transpose().and_then(|mut report| {
+        run_watched(extract, &watch, &mut report, output).inspect_err(|failure| {
+            if let Some(report) = report {
+                let mut told = failure.to_json();
+                told["outcome"] = json!("failed");
+                // The failure itself is worse than that nobody can read of it here.
+                let _ = report.write(&told);
+            }
+        })
+    });
+    done.inspect_err(|failure| {
         let mut event = failure.to_json();
         event["ev"] = json!("failed");
         watch.event(&event);
     })
 }
 
-fn run_watched(extract: &Extract, watch: &Watch, output: &Output) -> Result<(), Failure> {
+fn run_watched(
+    extract: &Extract,
+    watch: &Watch,
+    report_file: &mut Option<ReportFile>,
+    output: &Output,
+) -> Result<(), Failure> {
     let started = Instant::now();
     let task = Task::new(&extract.what, watch)?;
     extract.expect_fitting(Kind::of(&task.target))?;
@@ -65,6 +85,7 @@ fn run_watched(extract: &Extract, watch: &Watch, output: &Output) -> Result<(), 
     let report = task.run(&extract.what, options, watch, &Verb::Writes(|job| job.run()))?;
     let answer = Answer::of_run(&target, &report, "extracted").without(watch.unused());
     watch.event(&json!({"ev": "done", "report": &answer}));
+    report_file.take().map_or(Ok(()), |file| file.write(&answer))?;
     watch.clear();
     if target == STDOUT {
         // The image went to stdout, so nothing else goes there.
@@ -169,9 +190,14 @@ impl Task {
     }
 
     /// Where the image is to go.
-    fn destination(&self, what: &What) -> Destination {
+    fn destination(&self, what: &What, watch: &Watch, writes: bool) -> Result<Destination, Failure> {
         if self.target == STDOUT {
-            return Destination::Stream(Box::new(io::stdout()));
+            let out: Box<dyn io::Write + Send> = match Stdout::open(watch.stop()) {
+                Ok(stdout) => Box::new(stdout),
+                Err(error) if writes => return Err(output::failed(error)),
+                Err(_) => Box::new(io::sink()),
+            };
+            return Ok(Destination::Stream(out));
         }
         let path = PathBuf::from(&self.target);
         // Who names a file as seed and as target wants it updated.
@@ -181,7 +207,7 @@ impl Task {
             false if what.in_place || is_seed() => Existing::Update,
             false => Existing::Keep,
         };
-        Destination::Path { path, existing }
+        Ok(Destination::Path { path, existing })
     }
 
     /// Hands the task to `verb`, which writes or only looks.
@@ -195,19 +221,24 @@ impl Task {
             Failure::new(failure::io_exit(&error), In { path, error })
                 .hint("--state names a directory that can be written, or can be made")
         })?;
-        let destination = self.destination(what);
+        let is_stream = self.target == STDOUT;
+        let destination = self.destination(what, observer, matches!(verb, Verb::Writes(_)))?;
+        let image_len = match &self.aim.version {
+            Wanted::Index(index) => Some(index.record().image_len()),
+            Wanted::Object(_) => None,
+        };
         if let Verb::Writes(_) = verb {
             // Seeds may be long, and what is piped in is gone.
-            let image_len = match &self.aim.version {
-                Wanted::Index(index) => Some(index.record().image_len()),
-                Wanted::Object(_) => None,
-            };
             destination.probe(image_len).map_err(|error| failure::of(error.into()))?;
         }
+        let there = what.state.as_deref().filter(|state| state.is_dir());
+        // What is piped in must not take the room of the image.
+        let scratch = Scratch::choose(there, destination.path(), &options.limits)
+            .leaving(image_len.unwrap_or(0), destination.path());
         let mut parts = Vec::new();
         for (number, seed) in what.seed.iter().enumerate() {
             let index = what.seed_index.get(number).map(PathBuf::as_path);
-            parts.extend(seeds::open(seed, index, state.as_ref(), observer)?);
+            parts.extend(seeds::open(seed, index, state.as_ref(), &scratch, observer)?);
         }
         let spare = what.seed_index.get(what.seed.len());
         let own_lists = spare.and_then(|index| seeds::lists(&self.target, index, observer));
@@ -216,7 +247,11 @@ impl Task {
         let (version, seeds) = (self.aim.version, parts);
         let job = Job { source, version, seeds, own_lists, state, destination, options, observer };
         let (Verb::Writes(verb) | Verb::Looks(verb)) = verb;
-        verb(job).map_err(failure::of)
+        verb(job).map_err(|error| {
+            // A reader that does not read may be what it was interrupted for.
+            let is_cut = is_stream && Observer::is_cancelled(observer);
+            failure::of(if is_cut { ExtractError::Cancelled } else { error })
+        })
     }
 }
 
@@ -231,7 +266,8 @@ enum Verb<T> {
 fn options(what: &What) -> Options {
     let memory = what.memory.0;
     // The rest is for blocks on their way, decoded frames, and what is known of index and seeds.
-    let limits = Limits { frames: memory / 5, saved: memory / 5, ..Limits::default() };
+    let limits =
+        Limits { frames: memory / 5, saved: memory / 5, scratch_in_memory: memory, ..Limits::default() };
     let options = Options {
         limits,
         max_download: what.max_download.map(|size| size.0),

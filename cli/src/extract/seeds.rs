@@ -1,13 +1,15 @@
 //! Seeds as they are typed, opened.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use chunk_extract::{Directory, KnownImage, Seed, SeedPart, State, StoreSeed, Window, index_lists_at};
+use chunk_extract::{
+    Directory, KnownImage, Scratch, Seed, SeedPart, State, StoreSeed, Window, index_lists_at,
+};
 use chunk_fetch::DirectorySource;
 use chunk_index::LeafList;
 
@@ -19,6 +21,8 @@ use crate::stdin::Stdin;
 
 /// What stands for stdin on the command line.
 const STDIN: &str = "-";
+/// Bytes taken from stdin at a time.
+const STEP: usize = 1 << 20;
 
 /// Opens the seed typed as `text`, whose chunks `index` tells if it is given. A seed is a hint: one that cannot be used,
 /// and an index that cannot, are warned of, and it goes on without them.
@@ -26,10 +30,11 @@ pub(crate) fn open(
     text: &str,
     index: Option<&Path>,
     state: Option<&State>,
+    scratch: &Scratch,
     watch: &Watch,
 ) -> Result<Option<SeedPart>, Failure> {
     if text == STDIN {
-        return match spool(&watch.stop()) {
+        return match spool(scratch, watch) {
             Ok(seed) => Ok(Some(match index {
                 Some(index) => told(seed, STDIN, index, watch),
                 None => seed.into(),
@@ -99,14 +104,33 @@ fn beside(seed: &Path) -> Option<PathBuf> {
     Some(seed.with_file_name(name))
 }
 
-/// Stdin in a file without a name: chunks are taken from a seed in any order.
-fn spool(stop: &Arc<AtomicBool>) -> io::Result<Seed> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut Stdin::open(Arc::clone(stop))?, &mut file)?;
-    if stop.load(Ordering::Relaxed) {
-        return Err(io::ErrorKind::Interrupted.into());
+/// Stdin in a file without a name: chunks are taken from a seed in any order. What has no room is left out.
+fn spool(scratch: &Scratch, watch: &Watch) -> io::Result<Seed> {
+    let stop = watch.stop();
+    let mut file = tempfile::tempfile_in(&scratch.directory)?;
+    let mut stdin = Stdin::open(Arc::clone(&stop))?;
+    let (mut buffer, mut len) = (vec![0; STEP], 0);
+    loop {
+        let read = stdin.read(&mut buffer)?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if read == 0 {
+            break;
+        }
+        let fits = usize::try_from(scratch.room - len).map_or(read, |room| room.min(read));
+        let written = file.write_all(&buffer[..fits]);
+        len += if written.is_ok() { fits as u64 } else { 0 };
+        match written {
+            Ok(()) if fits == read => {}
+            Err(error) if error.kind() != io::ErrorKind::StorageFull => return Err(error),
+            _ => {
+                watch.cut(len, &scratch.directory);
+                break;
+            }
+        }
     }
-    Ok(Seed::window("standard input".to_owned(), Window::of(Arc::new(file), None)?))
+    Ok(Seed::window("standard input".to_owned(), Window::of(Arc::new(file), Some(0..len))?))
 }
 
 /// The path and the part of it that PATH@OFFSET+LENGTH means. A file that is really called so is meant itself.

@@ -66,6 +66,10 @@ pub(super) struct Answer {
     /// What the file systems of target and state must have free, and what is kept in the cache.
     target_disk_bytes: u64,
     state_disk_bytes: u64,
+    /// Kept in a file until the image is made, and where.
+    scratch_disk_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scratch_directory: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_disk_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,6 +176,8 @@ impl Answer {
             peak_memory_bytes: None,
             target_disk_bytes: report.demand.target_disk,
             state_disk_bytes: report.demand.state_disk,
+            scratch_disk_bytes: report.demand.scratch_disk,
+            scratch_directory: (report.demand.scratch_disk > 0).then(|| report.scratch.display().to_string()),
             cache_disk_bytes: None,
             seconds: None,
             ways: Vec::new(),
@@ -290,6 +296,9 @@ impl Answer {
             ),
         ]);
         lines.extend(self.ways.iter().map(Way::line));
+        lines.extend(self.scratch_directory.as_ref().map(|directory| {
+            format!("scratch   at most {} in {}", human(self.scratch_disk_bytes), visible(directory))
+        }));
         lines.join("\n") + "\n"
     }
 }

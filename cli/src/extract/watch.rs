@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,6 +136,17 @@ impl Watch {
         let why = chain(error);
         self.warn(&format!("{index} is no index of seed {seed}, it goes on without: {why}"));
         self.event(&json!({"ev": "misled", "seed": seed, "index": index, "why": why}));
+    }
+
+    /// Tells that only the first `len` bytes of standard input could be kept.
+    pub(super) fn cut(&self, len: u64, directory: &Path) {
+        let directory = directory.display();
+        self.warn(&format!(
+            "only the first {} of standard input have room in {directory}, it goes on with them: \
+             --state or TMPDIR names another place",
+            human(len)
+        ));
+        self.event(&json!({"ev": "cut", "seed": "standard input", "bytes": len}));
     }
 
     /// The seeds that could not be used.

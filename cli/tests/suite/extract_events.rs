@@ -1,5 +1,6 @@
 //! What others hear of an extraction while it runs.
 
+use std::io::Read;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -138,6 +139,62 @@ fn a_terminal_gets_one_line_that_is_gone_at_the_end() {
     let (progress, last) = drawn.rsplit_once("\r\u{1b}[K").expect("the line is cleared");
     assert!(!progress.contains('\n'), "{drawn:?}");
     assert!(last.starts_with("extracted out: "), "{drawn:?}");
+}
+
+#[test]
+fn a_signal_is_heard_while_nobody_reads_the_stream() {
+    let sandbox = sandbox();
+    for signal in ["INT", "TERM"] {
+        let mut command = sandbox.command(["extract", "store/a.img", "-"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary can be started");
+        let mut stdout = child.stdout.take().expect("stdout is piped");
+        stdout.read_exact(&mut [0; 1]).expect("it has begun, and a pipe holds no more than a part");
+        Run::of(Command::new("kill").args(["-s", signal, &child.id().to_string()])).succeeds();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while child.try_wait().expect("it can be waited for").is_none() {
+            if Instant::now() > deadline {
+                child.kill().expect("it is there");
+                panic!("it waits for a reader");
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let run = Run::new(&command, child.wait_with_output().expect("it has ended"));
+        run.fails(14).says("interrupted");
+    }
+}
+
+#[test]
+fn a_stream_to_a_closed_stdout_is_an_error_and_to_nowhere_is_none() {
+    let sandbox = sandbox();
+    let shell = |command: &str| {
+        let mut shell = Command::new("sh");
+        Run::of(shell.args(["-c", command]).current_dir(sandbox.root()).stdin(Stdio::null()))
+    };
+    shell(&format!("exec {CHUNK} extract store/a.img - >&-"))
+        .fails(10)
+        .says("standard output cannot be used");
+    shell(&format!("exec {CHUNK} extract store/a.img - >/dev/null")).succeeds();
+    shell(&format!("exec {CHUNK} extract store/a.img - >out")).succeeds();
+    assert!(sandbox.read("out") == sandbox.read("new"));
+    shell(&format!("exec {CHUNK} plan store/a.img - >&-")).succeeds();
+}
+
+#[test]
+fn the_report_is_had_in_a_file_too_whatever_came_of_it() {
+    let sandbox = sandbox();
+    let report = || serde_json::from_slice::<Value>(&sandbox.read("report")).expect("JSON");
+    let run = sandbox.chunk("extract --report report store/a.img -").succeeds();
+    assert!(run.stdout == sandbox.read("new"));
+    assert_eq!((string(&report(), "outcome"), string(&report(), "target")), ("extracted", "-"));
+    sandbox.chunk("extract --report report --max-download 1 store/a.img out").fails(21);
+    assert_eq!((string(&report(), "outcome"), number(&report(), "exit")), ("failed", 21), "not the old one");
+    let run = sandbox.chunk("extract --report none/report store/a.img out").fails(10);
+    run.says("none/report").says("hint: --report");
+    assert!(!sandbox.path("out").exists() && !sandbox.path("out.part").exists(), "nothing was begun");
+    let run = sandbox.chunk("extract --quiet --report /dev/stderr store/a.img -");
+    assert_eq!(run.code(), Some(0), "{run}");
+    run.says("\"outcome\":\"extracted\"");
 }
 
 /// The only child of a process that traces one.

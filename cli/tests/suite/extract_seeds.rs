@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::image;
 use crate::sandbox::{Run, Sandbox, number, string};
+use crate::system::SmallDisk;
 
 /// Bytes of an image that a seed which holds nearly all of it may leave to be fetched.
 const LITTLE: u64 = 300_000;
@@ -75,6 +76,19 @@ fn stdin_is_a_seed() {
     let run = sandbox.chunk_reading("extract --json --seed - store/a.img out", &sandbox.read("old"));
     let answer = run.succeeds().json();
     assert!(number(&answer, "missing_bytes") < LITTLE, "{answer}");
+    assert!(sandbox.read("out") == sandbox.read("new"));
+}
+
+#[test]
+fn of_a_piped_seed_what_has_room_is_used() {
+    let sandbox = sandbox();
+    let Some(_disk) = SmallDisk::mount(&sandbox.path("state"), 2) else { return };
+    let run =
+        sandbox.chunk_reading("extract --json --state state --seed - store/a.img out", &sandbox.read("old"));
+    assert_eq!(run.code(), Some(0), "{run}");
+    let run = run.says("warning: only the first 2.0").says(" of standard input have room in state");
+    let copied = number(&run.json()["seeds"][0], "bytes");
+    assert!((1_000_000..2_100_000).contains(&copied), "{run}");
     assert!(sandbox.read("out") == sandbox.read("new"));
 }
 

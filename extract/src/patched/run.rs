@@ -112,6 +112,7 @@ impl Job<'_> {
             wrong: joined(&way.missing, way.check().blocks()),
             ways: survey.ways.clone(),
             cleared: Cleared::default(),
+            scratch: self.scratch(),
             surplus: survey.surplus(way.totals().image),
             seconds: survey.phases,
         }

@@ -1,7 +1,6 @@
 //! What going by patches takes: decided from their heads, before anything is written.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::thread;
 
 use chunk_chunker::image::Blocks;
@@ -14,7 +13,6 @@ use crate::job::{ExtractError, Job, Notice, Observer, Progress, SeedPart};
 use crate::plan::Totals;
 use crate::recipe::Fetched;
 use crate::survey::{OpenIndex, Survey};
-use crate::target::is_device;
 use crate::verified::Check;
 
 use super::base::Base;
@@ -76,7 +74,8 @@ impl Job<'_> {
             // Frames may still do with what is allowed, or tell by how much they do not.
             let needed = way.totals.download + index.fetched().bytes + spent + survey.late;
             let allowed = self.options.max_download.unwrap_or(u64::MAX);
-            if needed <= allowed && way.totals.scratch <= self.options.limits.scratch {
+            let (totals, patch) = (&way.totals, way.object());
+            if needed <= allowed && self.has_scratch_room(patch, totals, totals.scratch) {
                 self.observer.notice(&Notice::Planned(&way.totals));
                 return Ok(Some(way));
             }
@@ -161,24 +160,6 @@ impl Job<'_> {
             }
         }
         failure.map_or(Ok(links), Err)
-    }
-
-    /// Where to keep what does not fit into memory: where the image is going to be if that is a file, else where states
-    /// are kept.
-    pub(super) fn scratch(&self) -> PathBuf {
-        match (self.path(), &self.state) {
-            (Some(path), _) if self.has_scratch_beside_target() => {
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                parent.unwrap_or(Path::new(".")).to_owned()
-            }
-            (_, Some(state)) => state.directory().to_owned(),
-            (_, None) => std::env::temp_dir(),
-        }
-    }
-
-    /// Whether that is where the image is going to be.
-    pub(crate) fn has_scratch_beside_target(&self) -> bool {
-        self.path().is_some_and(|path| !is_device(&path))
     }
 }
 

@@ -38,13 +38,22 @@ pub struct Limits {
     pub gap: Option<u64>,
     /// Longest request.
     pub longest: u64,
-    /// Bytes that a way of several patches may keep in a file until the image is made.
+    /// Bytes that a way by patches may keep in files until the image is made.
     pub scratch: u64,
+    /// How much of that where files are memory.
+    pub scratch_in_memory: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { frames: 12 << 20, saved: 12 << 20, gap: None, longest: 1 << 20, scratch: 1 << 30 }
+        Self {
+            frames: 12 << 20,
+            saved: 12 << 20,
+            gap: None,
+            longest: 1 << 20,
+            scratch: 1 << 30,
+            scratch_in_memory: 64 << 20,
+        }
     }
 }
 

@@ -49,6 +49,14 @@ impl Place {
 }
 
 impl Destination {
+    /// The file or device that it is, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Path { path, .. } => Some(path),
+            Self::Stream(_) => None,
+        }
+    }
+
     /// Refuses what a run would refuse to write an image of `image_len` bytes to, if that is known, and writes nothing.
     /// Whether a file that may not change is the image already is not looked at.
     pub fn probe(&self, image_len: Option<u64>) -> Result<(), TargetError> {

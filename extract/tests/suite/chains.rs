@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use chunk_extract::{Destination, Existing, Job, Limits, Options};
+use chunk_extract::{Destination, Existing, Job, Limits, Options, State};
 use chunk_index::{Digest, PatchRef};
+use chunk_testing::Disk;
 use tempfile::TempDir;
 
 use crate::counting::Counting;
 use crate::images::{self, Numbers, noise};
 use crate::store::Store;
 use crate::tries::{Stream, job, run, seed};
+use crate::watching::Watching;
 
 const M: usize = 1 << 20;
 
@@ -132,6 +134,25 @@ fn what_patches_between_make_is_kept_in_a_file_if_it_is_much_and_if_it_may_be() 
     let report = run(&source, Job { options, ..line.job(&source, 0, 2, &stream) });
     assert!(stream.bytes() == line.images[2]);
     assert_eq!((report.totals.patches, report.totals.scratch), (0, 0));
+    // The same where there is no room for it, which is known before a patch is fetched.
+    let Some(disk) = Disk::new(4 << 20) else { return };
+    let (stream, watching) = (Stream::default(), Watching::default());
+    let job = || Job {
+        state: Some(State::open(&disk.root().join("state")).expect("made")),
+        observer: &watching,
+        ..line.job(&source, 0, 2, &stream)
+    };
+    let told = job().plan().expect("a plan");
+    assert_eq!((told.totals.patches, told.demand.scratch_disk), (0, 0));
+    let report = run(&source, job());
+    assert!(stream.bytes() == line.images[2]);
+    assert_eq!(report.totals.patches, 0);
+    assert!(report.late < 100_000, "heads of patches: {}", report.late);
+    let said = watching.notices();
+    assert!(said.iter().any(|said| said.contains("bytes in") && said.contains("may use")), "{said:?}");
+    // And where there is room, a plan tells how much it will be, and where.
+    assert_eq!(planned.demand.scratch_disk, planned.totals.scratch);
+    assert!(planned.scratch.is_dir());
 }
 
 #[test]

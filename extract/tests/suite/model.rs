@@ -98,6 +98,7 @@ impl<'p> Case<'p> {
                 gap: Some(numbers.one_of(&[0, 100, 16 << 10])),
                 longest: numbers.one_of(&[1, 10_000, 4 << 20]),
                 scratch: 1 << 30,
+                ..Limits::default()
             },
             verify: numbers.one_of(&[Verify::Off, Verify::Off, Verify::Write, Verify::ReadBack]),
             ignore_target: numbers.one_in(6),

@@ -80,76 +80,76 @@ impl Body {
         }
     }
 
-    /// Says or hears bytes of `copy` from its byte `done` on. `base` shows what follows in the base, `target` is as
-    /// long. Returns how many bytes it took: all if they are the rest of the copy, otherwise up to [`AHEAD`] less.
+    /// Says or hears bytes of `copy` from its byte `done` on. `bytes` are those that follow in the base, and become those
+    /// of the target, of which a writer shows as many: `said`. Returns how many bytes it took: all if they are the rest of
+    /// the copy, otherwise up to [`AHEAD`] less.
     pub(crate) fn copied<C: Coder>(
         &mut self,
         coder: &mut C,
         copy: &Copy,
         done: u32,
-        base: &[u8],
-        target: &mut [u8],
+        bytes: &mut [u8],
+        said: &[u8],
     ) -> usize {
         let start = copy.base + done;
         let shift = copy.target.wrapping_sub(copy.base);
         let end = copy.base_end();
         let mut at = start;
         let place = |at: u32| (at - start) as usize;
-        let stop = base.len().saturating_sub(AHEAD as usize);
-        let is_rest = base.len() >= (copy.len - done) as usize;
-        if C::HEARS {
-            // Most spans are as in the base, and then nothing is left to do for them.
-            target.copy_from_slice(base);
-        }
+        let stop = bytes.len().saturating_sub(AHEAD as usize);
+        let is_rest = bytes.len() >= (copy.len - done) as usize;
         let mut field = self.predictor.next(at, end);
         while at < end && (is_rest || place(at) < stop) {
             let next = field.map_or(end, |(next, _)| next);
             if at < next {
                 let until = next.min(at + SPAN);
-                self.span(coder, base, target, place(at)..place(until));
+                self.span(coder, bytes, said, place(at)..place(until));
                 at = until;
             } else if let Some((_, shape)) = field {
                 let until = at + shape.len();
-                let shown = &base[place(at)..];
+                let shown = &bytes[place(at)..];
                 let prediction =
                     self.predictor.predict((at, shape), shown, at.wrapping_add(shift), (copy.base, end));
-                let target = &mut target[place(at)..place(until)];
-                let said = self.field(coder, &prediction, number(target)).to_le_bytes();
-                target.iter_mut().zip(said).for_each(|(byte, said)| *byte = said);
+                let said = if C::HEARS { 0 } else { number(&said[place(at)..place(until)]) };
+                let said = self.field(coder, &prediction, said).to_le_bytes();
+                bytes[place(at)..place(until)].iter_mut().zip(said).for_each(|(byte, said)| *byte = said);
                 at = until;
                 field = self.predictor.next(at, end);
             }
         }
-        self.history = self.history(target, place(at));
+        self.history = self.history(bytes, place(at));
         place(at)
     }
 
     #[inline]
-    fn span<C: Coder>(&mut self, coder: &mut C, base: &[u8], target: &mut [u8], span: Range<usize>) {
-        let said = !C::HEARS && base[span.clone()] != target[span.clone()];
-        let differs = self.spans[self.recent].code(coder, said);
+    fn span<C: Coder>(&mut self, coder: &mut C, bytes: &mut [u8], said: &[u8], span: Range<usize>) {
+        let says = !C::HEARS && bytes[span.clone()] != said[span.clone()];
+        let differs = self.spans[self.recent].code(coder, says);
         self.recent = (self.recent << 1 | usize::from(differs)) & 15;
         if differs {
-            let before = self.history(target, span.start);
-            self.changed(coder, &base[span.clone()], &mut target[span], before);
+            let before = self.history(bytes, span.start);
+            let said = if C::HEARS { said } else { &said[span.clone()] };
+            self.changed(coder, &mut bytes[span], said, before);
         }
     }
 
     /// Says or hears the bytes of a span that differs, which follow those of `history`.
     #[inline]
-    fn changed<C: Coder>(&mut self, coder: &mut C, base: &[u8], target: &mut [u8], mut history: u32) {
+    fn changed<C: Coder>(&mut self, coder: &mut C, bytes: &mut [u8], said: &[u8], mut history: u32) {
         // A one, and behind it a bit for each byte of the span so far.
         let mut so_far = 1_usize;
-        for (&old, new) in base.iter().zip(target) {
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            let old = *byte;
+            let new = if C::HEARS { old } else { said[at] };
             let before = (history & 0x7f) as usize;
             let one = &mut self.by_old[(so_far & 7) << 8 | usize::from(old)];
             let other = &mut self.by_both[(so_far & 3) << 14 | before << 7 | usize::from(old >> 1)];
-            let differs = one.code_both(other, coder, old != *new);
+            let differs = one.code_both(other, coder, old != new);
             so_far = so_far << 1 | usize::from(differs);
             if differs {
-                *new = self.replaced(coder, history, old, *new);
+                *byte = self.replaced(coder, history, old, new);
             }
-            history = (history << 8) | u32::from(*new);
+            history = (history << 8) | u32::from(*byte);
         }
     }
 

@@ -36,8 +36,8 @@ pub(crate) fn encode(
     for copy in &copies {
         body.inserted(&mut coder, &mut target[at..copy.target as usize].to_vec());
         at = copy.target_end() as usize;
-        let mut same = target[copy.target as usize..at].to_vec();
-        body.copied(&mut coder, copy, 0, &base[copy.base as usize..copy.base_end() as usize], &mut same);
+        let mut bytes = base[copy.base as usize..copy.base_end() as usize].to_vec();
+        body.copied(&mut coder, copy, 0, &mut bytes, &target[copy.target as usize..at]);
     }
     body.inserted(&mut coder, &mut target[at..].to_vec());
     Some(coder.finish())
@@ -57,7 +57,6 @@ pub(crate) struct Stream<'a, B: ?Sized> {
     done: u32,
     at: u32,
     target_len: u32,
-    bytes: Vec<u8>,
 }
 
 impl<B: ?Sized> fmt::Debug for Stream<'_, B> {
@@ -86,7 +85,7 @@ impl<'a, B: Base + ?Sized> Stream<'a, B> {
         let body = Body::new(Predictor::new(layout, fields, Map::new(&copies, base_len)));
         let mut copies = copies.into_iter();
         let copy = copies.next();
-        Ok(Self { base, coder, body, copies, copy, done: 0, at: 0, target_len, bytes: Vec::new() })
+        Ok(Self { base, coder, body, copies, copy, done: 0, at: 0, target_len })
     }
 
     /// Makes the next bytes of the target and puts them to the end of `out`: none only behind the last.
@@ -95,11 +94,10 @@ impl<'a, B: Base + ?Sized> Stream<'a, B> {
         match self.copy {
             Some(copy) if self.at >= copy.target => {
                 let shown = PIECE.min(copy.len - self.done);
-                self.bytes.resize(shown as usize, 0);
-                let start = u64::from(copy.base) + u64::from(self.done);
-                self.base.read_at(start, &mut self.bytes).map_err(DecodeError::Base)?;
                 out.resize(from + shown as usize, 0);
-                let made = self.body.copied(&mut self.coder, &copy, self.done, &self.bytes, &mut out[from..]);
+                let start = u64::from(copy.base) + u64::from(self.done);
+                self.base.read_at(start, &mut out[from..]).map_err(DecodeError::Base)?;
+                let made = self.body.copied(&mut self.coder, &copy, self.done, &mut out[from..], &[]);
                 out.truncate(from + made);
                 let made = u32::try_from(made).expect("no more than was shown");
                 self.at += made;

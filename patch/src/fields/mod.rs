@@ -95,35 +95,37 @@ impl<B: Base + ?Sized> Search<'_, B> {
         }
     }
 
-    /// One instruction after the other, from the start of the range.
+    /// One instruction after the other, anew from each so many bytes of the range: several such lanes are read in turns,
+    /// because the length of an instruction is waited for.
     fn code(&mut self, module: &Module, range: &Range) -> io::Result<()> {
-        /// Instructions are read while at least this much of a piece is left.
+        const LANE: u32 = 1 << 14;
+        /// More than an instruction has.
         const AHEAD: u32 = 32;
-        let mut at = range.start;
-        while at < range.end() {
-            let bytes = self.window.at(at, AHEAD)?;
-            let start = at;
-            loop {
-                let rest = &bytes[(at - start) as usize..];
-                let read = x86::read(rest);
-                if let Some(field) = read.field {
-                    let field = at + u32::from(field);
-                    if range.end().checked_sub(field).is_some_and(|left| left >= 4) {
-                        self.marks.insert(field);
-                        if read.is_lea {
-                            let ahead = rest.get(usize::from(read.len) - 4..).and_then(<[u8]>::first_chunk);
-                            let ahead = ahead.map_or(0, |bytes| i32::from_le_bytes(*bytes));
-                            let after = module.base_address(field).wrapping_add(4);
-                            let address = after.wrapping_add(i64::from(ahead).cast_unsigned());
-                            if let Some(table) = module.base_of(address).filter(|table| table % 4 == 0) {
-                                self.tables.insert(table / 4);
-                            }
+        for from in (range.start..range.end()).step_by(4 << LANE.ilog2()) {
+            let bytes = self.window.at(from, 4 * LANE + AHEAD)?;
+            let mut lanes = [0, 1, 2, 3].map(|lane| from.saturating_add(lane * LANE).min(range.end()));
+            let ends = lanes.map(|start| start.saturating_add(LANE).min(range.end()));
+            while lanes != ends {
+                for (at, end) in lanes.iter_mut().zip(ends) {
+                    if *at >= end {
+                        *at = end;
+                        continue;
+                    }
+                    let rest = bytes.get((*at - from) as usize..).unwrap_or_default();
+                    let read = x86::read(rest);
+                    let field = *at + u32::from(read.field);
+                    let fits = range.end() - field.min(range.end()) >= 4;
+                    self.marks.insert_if(field, read.field != 0 && fits);
+                    if read.is_lea && fits {
+                        let ahead = rest.get(usize::from(read.len) - 4..).and_then(<[u8]>::first_chunk);
+                        let ahead = ahead.map_or(0, |bytes| i32::from_le_bytes(*bytes));
+                        let after = module.base_address(field).wrapping_add(4);
+                        let address = after.wrapping_add(i64::from(ahead).cast_unsigned());
+                        if let Some(table) = module.base_of(address).filter(|table| table % 4 == 0) {
+                            self.tables.insert(table / 4);
                         }
                     }
-                }
-                at += u32::from(read.len);
-                if at >= range.end() || bytes.len() < (at - start + AHEAD) as usize {
-                    break;
+                    *at += u32::from(read.len);
                 }
             }
         }

@@ -7,8 +7,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Instruction {
     pub(super) len: u8,
-    /// Where in the instruction four bytes lie that count from the instruction's end to an address.
-    pub(super) field: Option<u8>,
+    /// Where in the instruction four bytes lie that count from the instruction's end to an address; 0 if there are none.
+    pub(super) field: u8,
     /// Whether it takes that address for itself rather than what is there.
     pub(super) is_lea: bool,
 }
@@ -139,7 +139,8 @@ const RELATIVE_OPERANDS: u8 = 0x80;
 /// Bytes that are looked at: more than prefixes, opcode and operands ever take.
 const SHOWN: usize = 32;
 
-/// Reads the instruction that `bytes` start with; what is missing counts as zeros.
+/// Reads the instruction that `bytes` start with; what is missing counts as zeros. It has 31 bytes at most.
+#[inline]
 pub(super) fn read(bytes: &[u8]) -> Instruction {
     if let Some(shown) = bytes.first_chunk() {
         return read_shown(shown);
@@ -149,6 +150,7 @@ pub(super) fn read(bytes: &[u8]) -> Instruction {
     read_shown(&shown)
 }
 
+/// It has few branches: what comes next in code is what processors foretell worst.
 #[inline]
 fn read_shown(bytes: &[u8; SHOWN]) -> Instruction {
     let byte = |at: usize| bytes[at % SHOWN];
@@ -182,19 +184,15 @@ fn read_shown(bytes: &[u8; SHOWN]) -> Instruction {
     let is_bare = u8::from(operands & 0xc7 == 4) & u8::from(byte(at + 1) & 7 == 5) & has_operands;
     let is_left_out = says & TESTS != 0 && operands & 0x30 != 0;
     let behind = LENGTHS[usize::from(says & LENGTH) % 8][usize::from(prefixes & 7)];
-    let field = if len & RELATIVE_OPERANDS != 0 {
-        Some(at + 1)
-    } else if says == RELATIVE {
-        Some(at)
-    } else {
-        None
-    };
+    let is_relative = u8::from(len & RELATIVE_OPERANDS != 0);
+    let has_field = is_relative | u8::from(says == RELATIVE);
+    let field = (at + usize::from(is_relative)) * usize::from(has_field);
     at += usize::from(len & !RELATIVE_OPERANDS) + 4 * usize::from(is_bare);
     at += usize::from(behind * u8::from(!is_left_out));
     let small = |value: usize| {
         u8::try_from(value).expect("an instruction has at most 14 prefixes and 17 other bytes")
     };
-    Instruction { len: small(at), field: field.map(small), is_lea: opcode == 0x8d && field.is_some() }
+    Instruction { len: small(at), field: small(field), is_lea: opcode == 0x8d && has_field == 1 }
 }
 
 /// What an instruction says whose opcode is behind others or behind a VEX or EVEX prefix, and how many bytes further on
@@ -260,6 +258,7 @@ mod tests {
             let mut padded = bytes.to_vec();
             padded.extend([0xcc; 16]);
             let read = read(&padded);
+            let field = field.unwrap_or(0);
             assert_eq!((usize::from(read.len), read.field), (bytes.len(), field), "{name}");
         }
     }

@@ -72,8 +72,8 @@ def measured(command: list, stdin=None, is_heard: bool = False) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             said.seek(0)
-            text = said.read().decode(errors="replace")
-            raise Failed(f"{' '.join(words)} ended with {process.returncode}: {text[:2000]}")
+            text = " ".join(said.read(300).decode(errors="replace").split())
+            raise Failed(f"{' '.join(words)} ended with {process.returncode}: {text}")
         seconds = time.monotonic() - started
         answer.seek(0)
         return Run(seconds, usage.ru_utime + usage.ru_stime, *memory.peaks(), answer.read().decode())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 OWN, OTHER, PAIR = "#b4540a", "#5b7083", "#a9b7c4"
 INK, FAINT = "#1d2730", "#d5dce2"
-LINES = ["#b4540a", "#27648f", "#4d7d3a", "#7a4b94"]
+LINES = ["#b4540a", "#27648f", "#4d7d3a", "#7a4b94", "#30353a"]
 
 
 class Drawing:
@@ -76,17 +76,21 @@ def bars(path: Path, title: str, description: str, panels: dict, unit: str):
 
 def lines(path: Path, title: str, description: str, panels: list):
     """Curves over logarithmic axes. A panel is (title, name of x, {series: [(x, y)]})."""
-    wide, high, left, bottom = 440, 300, 64, 46
+    legend = 15 * max(len(series) for _, _, series in panels)
+    wide, high, left, bottom = 440, 300 + legend, 64, 46
     height = 48 + (len(panels) + 1) // 2 * high
     drawing = Drawing(2 * wide, height, title, description)
     drawing.text(16, 26, title, weight="bold", size=16)
     for number, (name, x_name, series) in enumerate(panels):
         x0, y0 = number % 2 * wide + left, 48 + number // 2 * high
-        panel(drawing, name, x_name, series, x0, y0 + 30, wide - left - 24, high - 30 - bottom)
+        drawing.text(x0, y0 + 16, name, weight="bold")
+        for row, label in enumerate(series):
+            drawing.text(x0 + 8, y0 + 32 + 15 * row, f"● {label}", fill=LINES[row])
+        panel(drawing, x_name, series, x0, y0 + 30 + legend, wide - left - 24, high - 30 - legend - bottom)
     drawing.write(path)
 
 
-def panel(drawing, name, x_name, series, left, top, width, height):
+def panel(drawing, x_name, series, left, top, width, height):
     points = [point for some in series.values() for point in some]
     (x_low, x_high), (y_low, y_high) = (decades([point[axis] for point in points]) for axis in (0, 1))
 
@@ -95,7 +99,6 @@ def panel(drawing, name, x_name, series, left, top, width, height):
         up = (math.log10(y) - y_low) / (y_high - y_low)
         return left + across * width, top + height - up * height
 
-    drawing.text(left, top - 10, name, weight="bold")
     for decade in range(y_low, y_high + 1):
         _, y = at(10**x_low, 10**decade)
         drawing.line([(left, y), (left + width, y)], FAINT, 1)
@@ -106,12 +109,11 @@ def panel(drawing, name, x_name, series, left, top, width, height):
         drawing.text(x, top + height + 16, number_text(10.0**decade), anchor="middle")
     drawing.text(left + width / 2, top + height + 34, x_name, anchor="middle")
     for number, (label, curve) in enumerate(series.items()):
-        colour = LINES[number % len(LINES)]
+        colour = LINES[number]
         places = [at(x, y) for x, y in curve]
         drawing.line(places, colour)
         for (x, y), (across, down) in zip(curve, places):
             drawing.dot(across, down, colour, f"{label}: {number_text(y)} at {number_text(x)}")
-        drawing.text(left + 8, top + 14 + 15 * number, f"● {label}", fill=colour)
 
 
 def decades(values) -> tuple[int, int]:

@@ -79,9 +79,13 @@ def time(bench: Bench, peers: list[Peer], versions: list[Path], pairs: list, run
         for _ in range(runs):
             for peer in peers:
                 try:
-                    found.setdefault((peer, old, new), []).append(bench.update(peer, old, new))
+                    update = bench.update(peer, old, new)
                 except Failed as failed:
                     print(failed, file=sys.stderr)
+                    # See above; what it publishes now is for the next run.
+                    published[peer] = bench.publish(peer, versions)
+                    continue
+                found.setdefault((peer, old, new), []).append(update)
     rows = {}
     for (peer, old, new), updates in found.items():
         row = {key: statistics.median(update[key] for update in updates) for key in ("cpu", "seconds", "peak")}

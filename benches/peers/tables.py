@@ -2,6 +2,8 @@
 
 import statistics
 
+from plots import number_text
+
 #: What is asked of patches at level 19, beside the smallest pairwise delta: between neighbours, and from first to last.
 NEAR, FAR = (1.10, 16 << 10), (1.35, 32 << 10)
 #: What is asked of relinked programs, beside bsdiff.
@@ -10,7 +12,7 @@ PROGRAMS = ("binary", "small-binary")
 
 
 def megabytes(row: dict) -> str:
-    return f"{row['bytes'] / 1e6:.2f}"
+    return number_text(row["bytes"] / 1e6)
 
 
 class Tables:
@@ -170,9 +172,10 @@ class Tables:
                 values = [self.mean(updates, tool, field) for tool in ["chunk", *peers]]
                 if values[0] is None:
                     continue
-                best = min(value for value in values if value is not None)
+                known = [value for value in values if value is not None]
+                best = min(known) if len(known) > 1 else None
                 texts = ["–" if value is None else f"{value / scale:.{digits}f}" for value in values]
-                texts = [f"**{text}**" if value == best else text for text, value in zip(texts, values)]
+                texts = [f"**{text}**" if value and value == best else text for text, value in zip(texts, values)]
                 delta = self.smallest_delta(updates) if field == "bytes" else None
                 texts.append("" if field != "bytes" else "–" if delta is None else f"{delta / scale:.{digits}f}")
                 lines.append(f"| {one} | {what} | " + " | ".join(texts) + " |")

@@ -100,9 +100,13 @@ impl<'a> Bench<'a> {
 
     fn against_copying(&self) -> Outcome<()> {
         let own = std::env::current_exe()?;
-        let mut copy = Command::new("sh");
-        copy.args(["-c", "cp \"$1\" \"$2\" && \"$3\" --b3sum \"$2\"", "sh"]);
-        copy.args([self.new, &self.other, &own]);
+        let copying = |and: &str| {
+            let mut copy = Command::new("sh");
+            copy.args(["-c", &format!("cp \"$1\" \"$2\" {and} && \"$3\" --b3sum \"$2\""), "sh"]);
+            copy.args([self.new, &self.other, &own]);
+            copy
+        };
+        let (mut copy, mut durable) = (copying(""), copying("&& sync \"$2\""));
         let mut hash = Command::new(&own);
         hash.arg("--b3sum").arg(&self.target);
         let from_itself = [OsStr::new("--seed"), self.new.as_os_str()];
@@ -113,8 +117,10 @@ impl<'a> Bench<'a> {
             with_index.iter().copied().chain(["--verify", "off"].map(OsStr::new)).collect();
         let fresh = || self.start_anew();
         let copying = "cp and b3sum";
+        let waiting = "cp, sync and b3sum";
         compare("rebuild, seed index, no flush", &fresh, &mut self.extract(&unflushed), copying, &mut copy)?;
         compare("rebuild, seed index", &fresh, &mut self.extract(&with_index), copying, &mut copy)?;
+        compare("rebuild, seed index", &fresh, &mut self.extract(&with_index), waiting, &mut durable)?;
         compare("rebuild, seed scanned", &fresh, &mut self.extract(&from_itself), copying, &mut copy)?;
         self.check()?;
         compare("run again", &|| Ok(()), &mut self.extract::<&str>(&[]), "b3sum", &mut hash)

@@ -101,7 +101,11 @@ impl Job<'_> {
             _ => 0,
         };
         let state_disk = match &self.state {
-            Some(_) if totals.write > 0 => index.file_len() + for_journal(totals, is_in_place, &self.options),
+            Some(_) if totals.write > 0 => {
+                // Patches are kept until what they make is put aside.
+                let patches = if is_in_place { totals.patch } else { 0 };
+                index.file_len() + patches + for_journal(totals, is_in_place, &self.options)
+            }
             _ => 0,
         };
         Demand { memory, target_disk, state_disk, scratch_disk: totals.scratch }

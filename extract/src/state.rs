@@ -102,16 +102,23 @@ impl State {
         self.file(target).map(|file| file.with_extension("staged"))
     }
 
+    /// Where what was fetched of patches for an in-place update of `target` is kept until their chunks are put aside.
+    pub(crate) fn fetched(&self, target: &Path) -> Option<PathBuf> {
+        self.file(target).map(|file| file.with_extension("fetched"))
+    }
+
+    /// Removes what was fetched of patches for `target`: it is used, or not needed.
+    pub(crate) fn drop_fetched(&self, target: &Path) -> io::Result<()> {
+        self.fetched(target).map_or(Ok(()), |fetched| unless_missing(fs::remove_dir_all(fetched)))
+    }
+
     /// Removes what was put aside for `target`, and what was about to be written when a run was cut short.
     pub(crate) fn drop_staged(&self, target: &Path) -> io::Result<()> {
+        self.drop_fetched(target)?;
         let Some(staged) = self.staged(target) else { return Ok(()) };
-        for path in [staged.with_extension("staged-part"), staged.with_extension(PART), staged] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        let mut paths =
+            [staged.with_extension("staged-part"), staged.with_extension(PART), staged].into_iter();
+        paths.try_for_each(|path| unless_missing(fs::remove_file(path)))
     }
 
     /// Where the journal of an in-place update of `target` is.
@@ -151,4 +158,12 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(part, path)
+}
+
+/// Nobody minds that what was to be removed is not there.
+fn unless_missing(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }

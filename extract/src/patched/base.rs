@@ -11,7 +11,7 @@ use crate::seed::Window;
 use super::mend::Near;
 
 /// Most lengths of a base that are tried on one seed: each may take reading all of it.
-const MOST_LENGTHS: usize = 3;
+pub(super) const MOST_LENGTHS: usize = 3;
 
 /// A seed whose first bytes are an image that ways start from.
 pub(super) struct Base {

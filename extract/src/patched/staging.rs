@@ -13,19 +13,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chunk_delta::Image;
+use chunk_fetch::{CachedSource, FetchError, Source};
 use chunk_index::{Entry, Ways};
 
+use crate::ReadError;
 use crate::job::{ExtractError, Job, Notice, SeedPart};
 use crate::places::{Place, Places};
 use crate::plan::{Origin, Plan};
 use crate::recipe::{Fetched, Recipe};
 use crate::seed::{Seed, Window};
-use crate::survey::Survey;
+use crate::survey::{Survey, blocks_of};
 use crate::target::open_private;
 
 use super::aside::{STAGED, table};
-use super::base::Base;
+use super::base::{Base, MOST_LENGTHS};
 use super::chain::note_groups;
+use super::groups::Fetch;
 use super::link::{Link, Useless};
 use super::made::{Made, Old};
 use super::mend::Mend;
@@ -119,8 +122,12 @@ impl Job<'_> {
         if let Some(base) = survey.hashes().and_then(|hashes| Base::of(ways, survey.own, len, hashes)) {
             return Ok(Some(base));
         }
-        let image = survey.own_image.clone();
-        let bases = self.find_bases(&[SeedPart { image, ..seed.into() }], ways)?;
+        let mut bases = Vec::new();
+        for window in seed.as_window().into_iter().flat_map(|window| lengthened(window, ways)) {
+            let (image, seed) = (survey.own_image.clone(), Seed::window(seed.name.clone(), window));
+            bases.extend(self.find_bases(&[SeedPart { image, ..seed.into() }], ways)?);
+        }
+        bases.sort_by_key(|base| base.near.is_some());
         Ok(bases.into_iter().next().map(|base| Base { seed: survey.own, ..base }))
     }
 
@@ -156,6 +163,12 @@ impl Job<'_> {
             }
             Err(_) if self.observer.is_cancelled() => Err(ExtractError::Cancelled),
             Err(error) => {
+                // Frames could not be had either, and the patch is kept as far as it came.
+                let error = match error.downcast::<FetchError>() {
+                    Ok(error) if error.is_transient() => return Err(ReadError::Fetch(*error).into()),
+                    Ok(error) => error as Useless,
+                    Err(error) => error,
+                };
                 let patch = staging.links.last().map_or("", |last| &last.object);
                 self.observer.notice(&Notice::Unpatched { patch, error: &*error });
                 *late += fetched.into_inner();
@@ -185,7 +198,9 @@ impl Job<'_> {
             mended = Some(seed);
         }
         let old = mended.as_ref().unwrap_or(old);
-        let fetch = self.fetch(fetched);
+        let kept = self.keeping();
+        let source = kept.as_ref().map_or(self.source, |kept| kept);
+        let fetch = Fetch { source, ..self.fetch(fetched) };
         let links = &staging.links;
         let made = Made::new(links, &self.scratch())?;
         for number in 0..links.len() {
@@ -211,7 +226,17 @@ impl Job<'_> {
         if let Some(directory) = path.parent() {
             File::open(directory)?.sync_all()?;
         }
+        if let (Some(state), Some(target)) = (&self.state, self.path()) {
+            state.drop_fetched(&target)?;
+        }
         Ok(Window::of(Arc::new(file), None)?)
+    }
+
+    /// The source of patches that keeps what it gives in the state directory: decoding a group may take longer than fetching
+    /// it, and a run that is cut short there would fetch it again. Where nothing can be kept, that is what it costs.
+    fn keeping(&self) -> Option<CachedSource<&dyn Source>> {
+        let directory = self.state.as_ref()?.fetched(&self.path()?)?;
+        CachedSource::new(self.source, &directory, u64::MAX).ok()
     }
 
     /// Writes `parts` of `image` one behind the other, and returns where they end.
@@ -241,16 +266,37 @@ impl Staging {
     }
 }
 
-/// The chunks that are fetched in frames, each once, and where in the image they start.
+/// The chunks that are fetched in frames, and old ones that have moved to where two blocks meet; each once, and where in the
+/// image they start.
+///
+/// If the run is cut short between these two blocks, such a chunk is nowhere as a whole any more.
 fn fetched(recipe: &Recipe, plan: &Plan) -> Vec<(Entry, u64)> {
     let mut seen = HashSet::new();
     let placed = recipe.entries_from(0).filter(|placed| {
         let next = plan.runs.partition_point(|run| run.range().end <= placed.image.start);
         let run = plan.runs.get(next).filter(|run| run.image <= placed.image.start);
-        run.is_some_and(|run| matches!(run.origin, Origin::Frame { .. }))
-            && seen.insert((placed.entry.short, placed.entry.len))
+        let is_put_aside = run.is_some_and(|run| match run.origin {
+            Origin::Frame { .. } => true,
+            Origin::Own { offset } => {
+                let has_moved = offset != run.image || run.period > 0;
+                has_moved && blocks_of(&placed.image).len() > 1
+            }
+            _ => false,
+        });
+        is_put_aside && seen.insert((placed.entry.short, placed.entry.len))
     });
     placed.map(|placed| (placed.entry, placed.image.start)).collect()
+}
+
+/// The target, and what of it images were that patches start from and that are shorter: a run that was cut short may have
+/// made a file as long as the image is, and nothing else.
+fn lengthened(window: &Window, ways: &Ways) -> Vec<Window> {
+    let mut lens: Vec<u64> = ways.patches().iter().map(|patch| patch.base_len).collect();
+    lens.retain(|len| window.is_regular() && *len < window.size());
+    lens.sort_unstable_by(|one, other| other.cmp(one));
+    lens.dedup();
+    lens.truncate(MOST_LENGTHS);
+    std::iter::once(window.clone()).chain(lens.into_iter().map(|len| window.first(len))).collect()
 }
 
 /// The parts of the image that are these chunks, neighbours joined.

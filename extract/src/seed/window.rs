@@ -82,6 +82,12 @@ impl Window {
         self.identity
     }
 
+    /// Its first `len` bytes, if it has so many.
+    pub(crate) fn first(&self, len: u64) -> Self {
+        let end = self.range.end.min(self.range.start.saturating_add(len));
+        Self { range: self.range.start..end, ..self.clone() }
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.range.end.saturating_sub(self.range.start)
     }

@@ -1,7 +1,7 @@
 //! The process is killed at any moment, again and again: each run goes on where the one before was.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use chunk_extract::Existing;
 use chunk_testing::Numbers;
 
-use crate::store::{BLOCK, SAVED, Store, To, extract};
+use crate::store::{BLOCK, SAVED, Store, To, extract_and_log};
 
 /// Bytes of the image.
 const LEN: usize = (10 << 20) + 777;
@@ -18,6 +18,11 @@ const LEN: usize = (10 << 20) + 777;
 const KILLS: u32 = 70;
 /// What a kill may cost beyond what was held in memory: a block that was half written, and frames around it.
 const EDGES: u64 = 2 * BLOCK;
+
+/// The longest request of a victim.
+const LONGEST: u64 = 16 << 10;
+/// What a kill may cost while patches are fetched and decoded: requests under way, and the head of a patch.
+const IN_FLIGHT: u64 = 4 * LONGEST + (16 << 10);
 
 /// Names the directory in which a process that is to be killed works.
 const VICTIM: &str = "CHUNK_TEST_VICTIM";
@@ -42,7 +47,24 @@ impl Place {
     fn with<T>(&self, what: impl FnOnce(&To<'_>) -> T) -> T {
         let (target, state) = (self.target(), self.state());
         let state = self.has_state.then_some(state.as_path());
-        what(&To { existing: self.existing, state, ..To::update(&target) })
+        what(&To { existing: self.existing, state, longest: LONGEST, ..To::update(&target) })
+    }
+
+    fn log(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    /// Bytes that victims have been given since this was asked last.
+    fn spent(&self) -> u64 {
+        let log = fs::read(self.log()).unwrap_or_default();
+        fs::remove_file(self.log()).unwrap_or_default();
+        let (lens, _) = log.as_chunks::<8>();
+        lens.iter().map(|len| u64::from_le_bytes(*len)).sum()
+    }
+
+    /// Whether what patches have made is put aside.
+    fn is_staged(&self) -> bool {
+        names(&self.state()).iter().any(|name| name.ends_with(".staged"))
     }
 }
 
@@ -50,8 +72,10 @@ impl Place {
 fn victim(root: &Path, existing: Existing, has_state: bool) {
     let place = Place { root: root.to_owned(), existing, has_state };
     let store = fs::read_to_string(root.join("store")).expect("the killer wrote it");
-    let made = place.with(|to| extract(Path::new(&store), to)).expect("nothing but a signal stops it");
-    fs::write(root.join("done"), made.downloaded.to_string()).expect("the directory can be written");
+    let log =
+        File::options().append(true).create(true).open(place.log()).expect("the directory can be written");
+    let made = place.with(|to| extract_and_log(Path::new(&store), to, Some(log)));
+    made.expect("nothing but a signal stops it");
 }
 
 /// Kills runs that make the image of `store` of `old`, `KILLS` of them; checks what each leaves. `lost` bytes may be needed again
@@ -81,17 +105,22 @@ fn kill_all(
         Some(old) => fs::write(place.target(), old).expect("there is room"),
         None => fs::remove_file(place.target()).unwrap_or_default(),
     };
+    let is_patched =
+        fs::read_dir(store.path().join("patches")).is_ok_and(|mut patches| patches.next().is_some());
     start_anew();
     let first = place.with(|to| store.plan(to)).totals.download;
     let started = Instant::now();
     assert!(run(&place, None), "nobody kills it");
     let full = u64::try_from(started.elapsed().as_micros()).expect("a short time");
 
-    let (mut kills, mut rounds) = (0, 0);
+    let clean = place.spent();
+
+    let (mut kills, mut rounds, mut most) = (0, 0, clean);
     while kills < KILLS {
         start_anew();
         rounds += 1;
         let mut needed = first;
+        let mut allowed = clean;
         for patience in 0.. {
             // Until a run is faster than its killer, who waits longer from time to time, so that every round ends.
             let time = Duration::from_micros(numbers.below(full) + patience * full / 16);
@@ -99,6 +128,7 @@ fn kill_all(
                 break;
             }
             kills += 1;
+            allowed += if place.is_staged() { lost } else { IN_FLIGHT };
             let now = place.with(|to| store.plan(to)).totals.download;
             assert!(now <= needed + lost, "kill {kills}: {now} bytes to fetch after {needed}, seed {seed}");
             assert!(now <= first + lost, "kill {kills}: {now} bytes to fetch, at first {first}, seed {seed}");
@@ -116,6 +146,12 @@ fn kill_all(
             }
         }
         assert!(fs::read(place.target()).expect("a file") == store.image(), "round {rounds}, seed {seed}");
+        let spent = place.spent();
+        assert!(
+            !is_patched || spent <= allowed,
+            "{spent} bytes for {clean}, {allowed} allowed, round {rounds}, seed {seed}"
+        );
+        most = most.max(spent);
         assert_eq!(names(&place.root.join("target")), ["image"], "round {rounds}, seed {seed}");
         let left = names(&place.state());
         let is_memory = |name: &String| [".cidx", ".image"].iter().any(|end| name.ends_with(end));
@@ -123,6 +159,7 @@ fn kill_all(
         assert_eq!(!left.is_empty(), has_state, "round {rounds}: {left:?} in the state, seed {seed}");
     }
     println!("{kills} kills in {rounds} rounds, {first} bytes to fetch at first, {full} us for a whole run");
+    println!("{clean} bytes without a kill, {most} in the dearest round");
 }
 
 /// Runs a victim for `time`, or to its end. Returns whether it came to its end.
@@ -185,7 +222,7 @@ fn with_a_state_directory_kills_lose_nothing_of_what_was_saved_and_leave_nothing
 }
 
 #[test]
-fn a_file_that_patches_turn_into_the_image_where_it_lies_never_needs_more_after_kills() {
+fn of_a_patch_in_place_a_kill_costs_what_was_under_way_and_later_no_more_than_frames_of_the_block_at_hand() {
     let (old, mut new) = versions(4);
     // What has moved is changed all over, so that frames would have to bring it.
     new[3 << 20..7 << 20].iter_mut().step_by(500).for_each(|byte| *byte ^= 1);

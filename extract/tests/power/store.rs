@@ -1,5 +1,7 @@
 //! A store with one published image, and what it costs to make the image from there.
 
+use std::fs::File;
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -95,7 +97,12 @@ impl Store {
 
 /// Makes the image of the store in `root` at `to`.
 pub(crate) fn extract(root: &Path, to: &To<'_>) -> Result<Made, ExtractError> {
-    let source = Metered { inner: DirectorySource::new(root), bytes: AtomicU64::new(0) };
+    extract_and_log(root, to, None)
+}
+
+/// The same. The length of each answer is added to `log`, so that it is known of a process that has been killed, too.
+pub(crate) fn extract_and_log(root: &Path, to: &To<'_>, log: Option<File>) -> Result<Made, ExtractError> {
+    let source = Metered { inner: DirectorySource::new(root), bytes: AtomicU64::new(0), log };
     // A process that is being started by another test holds, until its program runs, whatever was open here.
     let outcome = (0..100).find_map(|_| match job(root, to, &source).run() {
         Err(ExtractError::Target(TargetError::Refused(_, Refusal::InUse))) => {
@@ -122,7 +129,7 @@ fn job<'j>(root: &Path, to: &To<'_>, source: &'j dyn Source) -> Job<'j> {
         destination: Destination::Path { path: to.path.to_owned(), existing: to.existing },
         options: Options {
             threads: 2,
-            limits: Limits { saved: SAVED, ..Limits::default() },
+            limits: Limits { saved: SAVED, longest: to.longest, ..Limits::default() },
             verify: to.verify,
             ..Options::default()
         },
@@ -137,12 +144,20 @@ pub(crate) struct To<'a> {
     pub(crate) existing: Existing,
     pub(crate) state: Option<&'a Path>,
     pub(crate) verify: Verify,
+    /// The longest request.
+    pub(crate) longest: u64,
 }
 
 impl<'a> To<'a> {
     /// A device, or a file that is updated where it lies.
     pub(crate) fn update(path: &'a Path) -> Self {
-        Self { path, existing: Existing::Update, state: None, verify: Verify::Write }
+        Self {
+            path,
+            existing: Existing::Update,
+            state: None,
+            verify: Verify::Write,
+            longest: Limits::default().longest,
+        }
     }
 
     /// A file that is replaced when the new one is complete.
@@ -163,16 +178,28 @@ pub(crate) struct Made {
 struct Metered {
     inner: DirectorySource,
     bytes: AtomicU64,
+    log: Option<File>,
+}
+
+impl Metered {
+    fn log(&self, len: usize) {
+        if let Some(mut log) = self.log.as_ref() {
+            log.write_all(&(len as u64).to_le_bytes()).expect("the directory can be written");
+        }
+    }
 }
 
 impl Source for Metered {
     fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
         self.inner.read(object, range, buffer)?;
         self.bytes.fetch_add(buffer.len() as u64, Ordering::SeqCst);
+        self.log(buffer.len());
         Ok(())
     }
 
     fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
-        self.inner.open(object, at_most, buffer)
+        let len = self.inner.open(object, at_most, buffer)?;
+        self.log(buffer.len());
+        Ok(len)
     }
 }

@@ -1,9 +1,13 @@
 //! Patches of a target from its own old bytes, which the image overwrites.
 
 use std::fs;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use chunk_extract::{Destination, Existing, ExtractError, Job, Options, Report, State};
+use chunk_extract::{Destination, Existing, ExtractError, Job, Limits, Options, Report, State};
+use chunk_fetch::{FetchError, FetchErrorKind, Source, Trouble};
 use chunk_testing::LoopDevice;
 use tempfile::TempDir;
 
@@ -123,6 +127,72 @@ fn what_was_put_aside_is_found_again_after_the_run_was_cut_short() {
         // No more than the chunks at the edges of what was written.
         assert!(again.totals.missing < 16_000, "{:?}", again.totals);
         assert!(own.state_names().iter().all(|name| !name.contains("staged")), "{:?}", own.state_names());
+    }
+}
+
+#[test]
+fn a_file_that_was_only_made_as_long_as_the_image_is_still_patched() {
+    let own = Own::new();
+    assert!(own.images[1].len() > own.images[0].len());
+    let file = fs::File::options().write(true).open(own.target()).expect("a file");
+    file.set_len(own.images[1].len() as u64).expect("longer");
+    let report = own.run(2);
+    assert_eq!((report.totals.patches, report.late), (1, 0));
+    assert_eq!(report.totals.missing, 0, "{:?}", report.totals);
+}
+
+/// A store that is out of reach after so many bytes of patches.
+struct Lost {
+    inner: Counting,
+    left: AtomicU64,
+}
+
+impl Source for Lost {
+    fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
+        let len = range.end - range.start;
+        let take = |left: u64| left.checked_sub(len);
+        if self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_err() {
+            self.left.store(0, Ordering::SeqCst);
+            let gone = io::Error::from_raw_os_error(101);
+            let kind = FetchErrorKind::Network(Trouble::Connect(gone));
+            return Err(FetchError { location: object.to_owned(), range, kind });
+        }
+        self.inner.read(object, range, buffer)
+    }
+
+    fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
+        self.inner.open(object, at_most, buffer)
+    }
+}
+
+#[test]
+fn what_was_fetched_of_a_patch_is_not_fetched_again_after_the_store_was_out_of_reach() {
+    let own = Own::new();
+    let limits = Limits { longest: 1 << 10, ..Limits::default() };
+    let options = || Options { limits: limits.clone(), connections: 2, ..Options::default() };
+    let source = own.store.source();
+    let clean = run(&source, Job { options: options(), ..own.job(&source, 3, &own.target()) });
+    let (clean_bytes, heads) = (source.bytes(), clean.totals.patches * (16 << 10));
+    assert!(clean.totals.patch > heads / 2 + 20_000, "{:?}", clean.totals);
+    for part in [0, 1, 2, 3] {
+        fs::write(own.target(), &own.images[0]).expect("written");
+        let left = AtomicU64::new(clean_bytes * part / 4);
+        let lost = Lost { inner: own.store.source(), left };
+        let failed =
+            Job { source: &lost, options: options(), ..own.job(&lost.inner, 3, &own.target()) }.run();
+        assert!(matches!(failed, Err(ExtractError::Store(_) | ExtractError::Index(_))), "{failed:?}");
+        let held = fs::read(own.target()).expect("a file");
+        assert!(held.starts_with(&own.images[0]), "nothing but its length may have changed, part {part}");
+        let again = own.store.source();
+        Job { options: options(), ..own.job(&again, 3, &own.target()) }.run().expect("it is there again");
+        assert_is(&own.target(), &own.images[2]);
+        let all = lost.inner.bytes() + again.bytes();
+        let index = clean.index.bytes;
+        assert!(
+            all <= clean_bytes + heads + index,
+            "{all} bytes in two runs, {clean_bytes} in one, part {part}"
+        );
+        assert!(own.state_names().iter().all(|name| !name.ends_with("fetched")), "{:?}", own.state_names());
     }
 }
 

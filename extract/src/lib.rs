@@ -12,6 +12,7 @@ mod content;
 mod demand;
 mod error;
 mod filesystem;
+mod flushing;
 mod held;
 mod image;
 mod job;

@@ -7,6 +7,7 @@ use std::thread;
 
 use chunk_delta::{Image, Origin};
 
+use crate::flushing::Flushing;
 use crate::job::{ExtractError, Job, Notice, Options, Progress};
 use crate::seed::Seed;
 use crate::target::{Share, Target};
@@ -88,7 +89,8 @@ impl Job<'_> {
         Ok(thread::scope(|scope| {
             let streams = Streams::start(scope, last, &old, fetch);
             let in_order = target.file().is_none();
-            Apply { job: self, way, old: &old, streams, flush_every, unflushed: 0, in_order }.run(target)
+            let flushing = Flushing::every(flush_every);
+            Apply { job: self, way, old: &old, streams, flushing, in_order }.run(target)
         }))
     }
 
@@ -122,8 +124,7 @@ struct Apply<'a> {
     /// What the last patch starts from.
     old: &'a Old<'a>,
     streams: Streams,
-    flush_every: Option<u64>,
-    unflushed: u64,
+    flushing: Flushing,
     /// Whether no block can be left out.
     in_order: bool,
 }
@@ -177,9 +178,9 @@ impl Apply<'_> {
     }
 
     fn write(&mut self, target: &mut dyn Target, block: &Verified) -> Result<u64, ExtractError> {
-        if self.flush_every.is_some_and(|every| self.unflushed >= every) {
+        if self.flushing.is_due() {
             target.flush()?;
-            self.unflushed = 0;
+            self.flushing.flushed();
         }
         let range = block.at()..block.at() + block.bytes().len() as u64;
         let mut shares = Vec::new();
@@ -191,7 +192,7 @@ impl Apply<'_> {
             }
         });
         let bytes = target.put(block, &shares)?;
-        self.unflushed += bytes;
+        self.flushing.written(bytes);
         Ok(bytes)
     }
 }

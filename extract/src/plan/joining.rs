@@ -18,7 +18,7 @@ pub(crate) struct Joining {
 impl Joining {
     /// As a plan joins, if the way to the store is as `speed` says.
     pub(crate) fn new(limits: &Limits, speed: Option<Speed>) -> Self {
-        Self { gap: limits.gap(speed), longest: limits.longest }
+        Self { gap: limits.gap(speed), longest: limits.longest(speed) }
     }
 
     /// Requests for `ranges` of one object, which ascend. Gaps are no larger a share than in a plan.

@@ -61,10 +61,26 @@ impl Default for Limits {
 const USUAL_GAP: u64 = 16 << 10;
 /// A request costs its own bytes and those of the answer's head at least.
 const LEAST_GAP: u64 = 1 << 10;
+/// The longest request where nothing is known of the way to the store, which is so where the index is small.
+const USUAL_LONGEST: u64 = 256 << 10;
+/// The shortest bound of a request: a frame at least.
+const LEAST_LONGEST: u64 = 128 << 10;
+/// A request takes no longer than so many seconds, if it is longer than that.
+const REQUEST_SECONDS: u64 = 2;
 /// Never more of a request than this.
 const LARGEST_GAP: u64 = 1 << 18;
 
 impl Limits {
+    /// The longest request, if the way to the store is as `speed` says: what is not complete when a run is cut short has
+    /// come in vain. A power of two at most, as the gap.
+    pub(crate) fn longest(&self, speed: Option<Speed>) -> u64 {
+        let comes = |speed: Speed| {
+            let bytes = speed.rate.saturating_mul(REQUEST_SECONDS).max(LEAST_LONGEST);
+            1 << bytes.ilog2()
+        };
+        speed.map_or(USUAL_LONGEST, comes).min(self.longest)
+    }
+
     /// The gap to begin with, if the way to the store is as `speed` says.
     ///
     /// It is a power of two, so that plans do not differ by what a measurement varies.
@@ -174,6 +190,7 @@ impl Plan {
                 drawn = runs::draw(recipe, held, &ordered.denied, false);
             }
         }
+        let limits = &Limits { longest: limits.longest(speed), ..limits.clone() };
         let fetches = Fetches::new(blocks, &missing, &ordered.order, &drawn, limits, limits.gap(speed));
         let mut saved_for: Vec<_> = ordered.saves.iter().map(|save| (save.reader, save.at)).collect();
         saved_for.sort_unstable_by_key(|(reader, at)| (*reader, std::cmp::Reverse(*at)));
@@ -295,6 +312,18 @@ mod tests {
         assert_eq!(limits.gap(speed(60_000, 1_000_000_000)), LARGEST_GAP);
         assert_eq!(limits.gap(None), USUAL_GAP);
         assert_eq!(Limits { gap: Some(100), ..limits }.gap(speed(50, 2_500_000)), 100);
+    }
+
+    #[test]
+    fn a_request_over_a_slow_way_is_short() {
+        let limits = Limits::default();
+        let speed = |rate| Some(Speed { round_trip: Duration::from_millis(50), rate, at_once: 16 });
+        assert_eq!(limits.longest(None), USUAL_LONGEST);
+        assert_eq!(limits.longest(speed(2_500_000)), limits.longest);
+        assert_eq!(limits.longest(speed(100_000)), 128 << 10);
+        assert_eq!(limits.longest(speed(200_000)), 256 << 10);
+        assert_eq!(limits.longest(speed(0)), LEAST_LONGEST);
+        assert_eq!(limits.longest(speed(u64::MAX)), limits.longest);
     }
 
     #[test]

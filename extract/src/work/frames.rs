@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use chunk_fetch::Source;
+use chunk_fetch::{Source, Speed};
 use chunk_index::{FrameRef, Locator};
 use chunk_store::{self, Decoder, Frame, PackName};
 
@@ -16,6 +16,10 @@ use crate::work::line::Line;
 /// Bytes on the way at a time: enough to fill a fast, long path. More would only share its rate among more requests, so
 /// that none of them is complete when the network goes.
 const ON_THE_WAY: u64 = 4 << 20;
+/// At least so much, however slow the way seems to be, and at first.
+const LEAST_ON_THE_WAY: u64 = 256 << 10;
+/// No more than comes in so many seconds: what is not complete when the run is cut short has come in vain.
+const SECONDS_ON_THE_WAY: u64 = 2;
 /// How often a fetcher that waits for room looks whether its turn has come.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -40,8 +44,9 @@ struct State {
     next: usize,
     /// Stored bytes asked for and not yet dropped.
     held: u64,
-    /// Bytes asked for that have not come yet.
+    /// Bytes asked for that have not come yet, and such as have.
     on_the_way: u64,
+    came: u64,
     slots: Vec<Slot>,
     /// Decoded frames, oldest first.
     plain: VecDeque<(u32, Arc<Vec<u8>>)>,
@@ -85,6 +90,7 @@ impl<'a> Frames<'a> {
             next: 0,
             held: 0,
             on_the_way: 0,
+            came: 0,
             slots: vec![Slot::Awaited; plan.fetches.loads.len()],
             plain: VecDeque::new(),
             recent: VecDeque::new(),
@@ -120,6 +126,12 @@ impl<'a> Frames<'a> {
         }
     }
 
+    /// Most bytes on the way after `came` bytes: twice as many, or what is known of the way by now.
+    fn most_on_the_way(&self, came: u64) -> u64 {
+        let comes = |speed: Speed| speed.rate.saturating_mul(SECONDS_ON_THE_WAY);
+        self.source.speed().map_or(2 * came, comes).clamp(LEAST_ON_THE_WAY, ON_THE_WAY)
+    }
+
     fn next_request(&self, line: &Line) -> Option<&'a Fetch> {
         let mut state = self.state();
         loop {
@@ -128,7 +140,7 @@ impl<'a> Frames<'a> {
             }
             let request = self.plan.fetches.requests.get(state.next)?;
             let len = request.range.end - request.range.start;
-            let is_free = state.on_the_way == 0 || state.on_the_way + len <= ON_THE_WAY;
+            let is_free = state.on_the_way == 0 || state.on_the_way + len <= self.most_on_the_way(state.came);
             // Whoever is next in line must not wait for those behind to make room.
             if is_free && (state.held + len <= self.room || line.is_near(request.first as usize)) {
                 state.next += 1;
@@ -154,6 +166,7 @@ impl<'a> Frames<'a> {
         let len = request.range.end - request.range.start;
         state.held = (state.held + stored).saturating_sub(len);
         state.on_the_way -= len;
+        state.came += len;
         drop(state);
         self.changed.notify_all();
     }

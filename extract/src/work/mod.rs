@@ -16,6 +16,7 @@ use std::thread;
 use chunk_fetch::Source;
 
 use crate::demand::window;
+use crate::flushing::Flushing;
 use crate::job::{ExtractError, Observer, Progress};
 use crate::plan::{Joining, Limits, Origin, Plan};
 use crate::recipe::{LateMaps, Recipe};
@@ -130,13 +131,14 @@ impl Work<'_> {
 
     /// Writes what comes down the line. Returns early, with whatever, if it has stopped.
     fn write_all(&self, target: &mut dyn Target, line: &Line) -> u64 {
-        let (mut written, mut unflushed) = (0, 0);
+        let mut written = 0;
+        let mut flushing = Flushing::every(self.flush_every);
         let total = self.plan.totals.write;
         let mut done = 0;
         for position in 0..self.plan.order.len() {
             let cancelled = || self.observer.is_cancelled();
             let Some(block) = line.receive(position, &cancelled) else { return written };
-            let result = self.write(target, &block, &mut unflushed);
+            let result = self.write(target, &block, &mut flushing);
             match result {
                 Ok(bytes) => {
                     written += bytes;
@@ -158,20 +160,20 @@ impl Work<'_> {
         &self,
         target: &mut dyn Target,
         block: &Verified,
-        unflushed: &mut u64,
+        flushing: &mut Flushing,
     ) -> Result<u64, ExtractError> {
-        if let Some(every) = self.flush_every {
+        if self.flush_every.is_some() {
             // Old bytes must be safe elsewhere before they are overwritten.
             self.saved.sync();
-            if *unflushed >= every {
-                target.flush()?;
-                *unflushed = 0;
-                self.saved.settle();
-            }
+        }
+        if flushing.is_due() {
+            target.flush()?;
+            flushing.flushed();
+            self.saved.settle();
         }
         let bytes = target.put(block, &self.shares(block))?;
         self.saved.written(block.number());
-        *unflushed += bytes;
+        flushing.written(bytes);
         Ok(bytes)
     }
 

@@ -47,6 +47,7 @@ pub use netrc::Netrc;
 pub use proxy::Proxies;
 pub use retry::Backoff;
 
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -173,7 +174,11 @@ impl Source for HttpSource {
     }
 
     fn speed(&self) -> Option<Speed> {
-        self.client.meter.speed(self.client.config.max_connections)
+        let config = &self.client.config;
+        let speed = self.client.meter.speed(config.max_connections)?;
+        // What waits to be let through has come already, as the meter sees it.
+        let limit = config.limit_rate.map_or(u64::MAX, NonZeroU64::get);
+        Some(Speed { rate: speed.rate.min(limit), ..speed })
     }
 }
 

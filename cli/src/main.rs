@@ -5,12 +5,16 @@ mod allocator;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use chunk_cli::args::Args;
 use chunk_cli::{Exit, Failure, explain, run};
 use clap::Parser;
+use signal_hook::consts::SIGXFSZ;
 
 fn main() -> ExitCode {
+    // What would be longer than this process may make a file is an error then, and no sudden end.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(said) => return end(explain(&said), false),

@@ -4,6 +4,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use chunk_extract::{Expected, Tail, Verify};
+use chunk_store::line::Version;
 use clap::ValueEnum;
 
 use crate::args::with_exit_codes;
@@ -102,6 +103,16 @@ impl Kind {
 }
 
 impl What {
+    /// What the target is, as far as that is known before the index is read.
+    pub(crate) fn likely_target(&self) -> Option<String> {
+        if let Some(target) = &self.target {
+            return Some(target.display().to_string());
+        }
+        let name = self.index.file_name()?.to_str()?;
+        let version = Version::from_file_name(name);
+        Some(version.map_or_else(|| name.to_owned(), |version| version.name.to_string()))
+    }
+
     /// Refuses indexes that are of no seed, and tells what has no effect on a target of this kind.
     pub(crate) fn expect_fitting(&self, kind: Kind) -> Result<Vec<&'static str>, Failure> {
         let own = usize::from(kind != Kind::Stream);

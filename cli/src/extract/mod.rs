@@ -5,6 +5,7 @@
     reason = "a method is not for every lifetime, a closure is"
 )]
 
+mod apart;
 mod args;
 mod check;
 pub(crate) mod failure;
@@ -36,6 +37,7 @@ use crate::network::{Network, Store, is_url};
 use crate::output::{self, Output};
 use crate::stdout::Stdout;
 
+use apart::Used;
 use args::{Kind, What};
 use report::ReportFile;
 use tell::Answer;
@@ -44,6 +46,9 @@ use tell::Answer;
 const STDOUT: &str = "-";
 
 pub(crate) fn run(extract: &Extract, output: &Output) -> Result<(), Failure> {
+    // Before an event or a report is written: either could land in the image.
+    let target = extract.what.likely_target();
+    expect_apart(extract, target.as_deref())?;
     let watch = Watch::new(output, extract.events_fd).map_err(|error| {
         Failure::new(Exit::Usage, error)
             .hint("--events-fd wants the number of a descriptor that is open for writing")
@@ -74,6 +79,11 @@ fn run_watched(
 ) -> Result<(), Failure> {
     let started = Instant::now();
     let task = Task::new(&extract.what, watch)?;
+    if let Err(failure) = expect_apart(extract, Some(&task.target)) {
+        // It may not be told there either.
+        *report_file = None;
+        return Err(failure);
+    }
     extract.expect_fitting(Kind::of(&task.target))?;
     let mut options = options(&extract.what);
     options.verify = extract.verify.into();
@@ -92,6 +102,16 @@ fn run_watched(
         return Ok(());
     }
     output.answer(&answer, || answer.line(started.elapsed()))
+}
+
+/// Refuses events and reports that would be written to the image, to `target`, or to what it is made of.
+fn expect_apart(extract: &Extract, target: Option<&str>) -> Result<(), Failure> {
+    let used = Used::of(&extract.what, target);
+    if let Some(report) = &extract.report {
+        used.expect_apart("--report", report)?;
+        apart::expect_no_device(report)?;
+    }
+    extract.events_fd.map_or(Ok(()), |fd| used.expect_apart("--events-fd", &apart::descriptor(fd)))
 }
 
 pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -24,10 +25,12 @@ impl ReportFile {
     /// Makes sure that there can be a report at `path`, before there is anything to report.
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
         let create = || -> io::Result<Self> {
-            if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            if path.metadata().is_ok_and(|metadata| !metadata.is_file()) || is_stream(path) {
                 return Ok(Self::Open(File::options().append(true).open(path)?, path.to_owned()));
             }
-            Ok(Self::New(NamedTempFile::new_in(parent(path))?, path.to_owned()))
+            // What a link leads to is replaced, not the link.
+            let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            Ok(Self::New(NamedTempFile::new_in(parent(&path))?, path))
         };
         create().map_err(|error| fails(path, error))
     }
@@ -50,6 +53,13 @@ impl ReportFile {
         };
         write().map_err(|error| fails(&path, error))
     }
+}
+
+/// Whether `path` is what stdout or stderr is: who has redirected that reads on where it was.
+fn is_stream(path: &Path) -> bool {
+    let identity = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
+    let found = identity(path);
+    found.is_some() && ["/dev/fd/1", "/dev/fd/2"].iter().any(|stream| identity(Path::new(stream)) == found)
 }
 
 fn fails(path: &Path, error: io::Error) -> Failure {

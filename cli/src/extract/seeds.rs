@@ -133,6 +133,11 @@ fn spool(scratch: &Scratch, watch: &Watch) -> io::Result<Seed> {
     Ok(Seed::window("standard input".to_owned(), Window::of(Arc::new(file), Some(0..len))?))
 }
 
+/// The path of the seed typed as `text`; none if it is stdin.
+pub(super) fn path_of(text: &str) -> Option<PathBuf> {
+    (text != STDIN).then(|| split(text).map_or_else(|_| PathBuf::from(text), |(path, _)| path))
+}
+
 /// The path and the part of it that PATH@OFFSET+LENGTH means. A file that is really called so is meant itself.
 fn split(text: &str) -> Result<(PathBuf, Option<Range<u64>>), Failure> {
     let whole = PathBuf::from(text);

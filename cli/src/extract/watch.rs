@@ -22,6 +22,8 @@ use crate::exit::visible;
 use crate::output::Output;
 use crate::size::human;
 
+use super::apart::{descriptor, expect_open_for_writing};
+
 /// Time between two lines about the same phase.
 const INTERVAL: Duration = Duration::from_millis(200);
 
@@ -254,8 +256,10 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 /// The descriptor `fd`, opened anew so that a reader that does not read holds nothing up: it misses events.
 fn open_events(fd: u32) -> io::Result<File> {
+    // Opening it anew would not tell: a file may be written although this descriptor of it is for reading.
+    expect_open_for_writing(fd)?;
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag fits");
-    File::options().append(true).custom_flags(flags).open(format!("/dev/fd/{fd}"))
+    File::options().append(true).custom_flags(flags).open(descriptor(fd))
 }
 
 /// The service manager that waits for news, if there is one.

@@ -197,6 +197,81 @@ fn the_report_is_had_in_a_file_too_whatever_came_of_it() {
     run.says("\"outcome\":\"extracted\"");
 }
 
+#[test]
+fn a_report_never_lands_in_the_image_nor_in_what_it_is_made_of() {
+    let sandbox = sandbox();
+    sandbox.write("out", &sandbox.read("old"));
+    sandbox.write("old.cidx", b"an index of a seed");
+    sandbox.write("a.img", b"what the image would be called");
+    std::os::unix::fs::symlink("out", sandbox.path("link")).expect("made");
+    std::fs::hard_link(sandbox.path("out"), sandbox.path("twin")).expect("made");
+    let before = sandbox.names(".");
+    let files =
+        ["out", "old", "old.cidx", "a.img", "store/a.img.cidx"].map(|name| (name, sandbox.read(name)));
+    let seeds = "--seed old --seed-index old.cidx";
+    for (report, target) in [
+        ("out", "--in-place store/a.img out"),
+        ("link", "--in-place store/a.img out"),
+        ("twin", "--in-place store/a.img out"),
+        ("out", "--in-place store/a.img link"),
+        ("out.part", "--force store/a.img link"),
+        ("old", "--seed old store/a.img new-file"),
+        ("old", "--seed old@0+4096 store/a.img new-file"),
+        ("old.cidx", &format!("{seeds} store/a.img new-file")),
+        ("store/a.img.cidx", "store/a.img new-file"),
+        ("new-file", "store/a.img ./new-file"),
+        ("a.img", "--force store/a.img"),
+        ("a.img", "--force store/none/../a.img.cidx"),
+    ] {
+        let run = sandbox.chunk(&format!("extract --report {report} {target}"));
+        run.fails(2).answers_nothing().says("--report");
+    }
+    for (name, bytes) in files {
+        assert!(sandbox.read(name) == bytes, "{name}");
+    }
+    assert_eq!(sandbox.names("."), before);
+}
+
+#[test]
+fn a_report_replaces_no_device_and_no_link() {
+    let sandbox = sandbox();
+    sandbox.write("report", b"the report before");
+    std::os::unix::fs::symlink("report", sandbox.path("link")).expect("made");
+    sandbox.chunk("extract --report link store/a.img out").succeeds();
+    assert!(sandbox.path("link").is_symlink());
+    assert!(sandbox.read("report").starts_with(b"{\"outcome\":\"extracted\""));
+    sandbox.chunk("extract --report /dev/zero store/a.img out").fails(2).says("is a device");
+    sandbox.chunk("extract --report /dev/null store/a.img out").succeeds();
+    sandbox.write("disk", &sandbox.read("old"));
+    let Some(device) = system::LoopDevice::writable(&sandbox.path("disk")) else { return };
+    let device = device.path().display();
+    for target in ["out".to_owned(), device.to_string()] {
+        sandbox.chunk(&format!("extract --report {device} store/a.img {target}")).fails(2).says("--report");
+    }
+    assert!(sandbox.read("disk") == sandbox.read("old"));
+}
+
+#[test]
+fn events_never_land_in_the_image() {
+    let sandbox = sandbox();
+    sandbox.write("file", b"");
+    for (arguments, redirected) in [
+        ("--events-fd 1 store/a.img -", ">file"),
+        ("--events-fd 3 store/a.img -", "3>&1 >&3 | cat >file"),
+        ("--events-fd 3 store/a.img -", "3>>file >>file"),
+        ("--events-fd 3 --in-place store/a.img file", "3>>file"),
+        ("--events-fd 3 store/a.img out", "3<file"),
+        ("--events-fd 3 --seed file store/a.img out", "3>>file"),
+    ] {
+        let command = format!("{{ {CHUNK} extract {arguments}; echo $? >code; }} {redirected}");
+        let mut shell = Command::new("sh");
+        let run = Run::of(shell.args(["-c", &command]).current_dir(sandbox.root()).stdin(Stdio::null()));
+        assert!(sandbox.read("code") == b"2\n" && run.stderr.contains("--events-fd"), "{command}: {run}");
+        assert_eq!(sandbox.read("file"), b"", "{command}");
+    }
+    assert!(!sandbox.path("out").exists());
+}
+
 /// The only child of a process that traces one.
 fn traced(tracer: &Child) -> String {
     let deadline = Instant::now() + Duration::from_secs(30);

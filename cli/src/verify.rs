@@ -158,7 +158,7 @@ fn tell(audit: &Audit, set_aside: Option<Vec<String>>, output: &Output) -> Resul
         audit.damaged_versions.len(),
     );
     Err(Failure::new(exit, message).hint(if is_mending {
-        "run `chunk make --version LABEL` with the image of each damaged version"
+        "run `chunk make --version LABEL` with the image of each damaged version: that makes its patches again, too"
     } else {
         "`chunk verify --set-aside STORE` makes room for `chunk make` to store again what is damaged"
     }))

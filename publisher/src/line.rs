@@ -20,7 +20,7 @@ const INDEX_LIMIT: u64 = 1 << 34;
 /// What lies under a line's names.
 pub(crate) struct Line<'b> {
     backend: &'b dyn Backend,
-    name: Word,
+    pub(crate) name: Word,
     /// BLAKE3 of `NAME.cidx` as it was found; none if there is none.
     seen: Option<[u8; 32]>,
     newest: Option<Index<Object>>,

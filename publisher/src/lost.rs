@@ -9,6 +9,7 @@ use std::num::NonZeroU64;
 
 use chunk_index::{Description, Digest, Head, HeadError, Record, Word};
 use chunk_store::Key;
+use chunk_store::line::Version;
 
 use crate::error::MakeError;
 use crate::line::{Line, number};
@@ -55,6 +56,13 @@ impl Line<'_> {
             Some(missing) => Err(MakeError::PerhapsLost { key: self.key(label), missing }),
             None => Ok(()),
         }
+    }
+
+    /// A version of the line whose image has this BLAKE3, if there is one.
+    pub(crate) fn version_of(&self, blake3: &Digest) -> Result<Option<Version>, MakeError> {
+        let Releases { known, .. } = self.releases()?;
+        let label = known.into_values().find(|(_, image)| image == blake3).map(|(label, _)| label);
+        Ok(label.map(|label| Version { name: self.name.clone(), label: Some(label) }))
     }
 
     fn releases(&self) -> Result<Releases, MakeError> {

@@ -98,6 +98,10 @@ impl<'b> Publisher<'b> {
         Ok(Self { backend, options, lookup, pool })
     }
 
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        self.backend
+    }
+
     /// What the store holds.
     pub fn lookup(&self) -> &Lookup {
         &self.lookup
@@ -156,7 +160,7 @@ impl<'b> Publisher<'b> {
         let mut maker = self.maker(observer);
         if let Some(version) = labelled {
             return if self.is_version(&image, version.record(), wish) {
-                self.confirm(&line, version, image)
+                self.confirm(&line, version, image, observer)
             } else {
                 let label = &version.record().description().label;
                 Err(MakeError::LabelTaken { key: line.key(label) })
@@ -167,7 +171,7 @@ impl<'b> Publisher<'b> {
                 && wish.label.as_ref().is_none_or(|label| *label == newest.record().description().label)
                 && self.is_version(&image, newest.record(), wish)
             {
-                return self.confirm(&line, newest, image);
+                return self.confirm(&line, newest, image, observer);
             }
             // Its label may be known from `NAME.cidx` alone, and must not look free.
             line.keep_newest()?;
@@ -235,6 +239,7 @@ impl<'b> Publisher<'b> {
         line: &Line<'_>,
         version: &Index<Object>,
         mut image: Image,
+        observer: &dyn Observer,
     ) -> Result<Report, MakeError> {
         let whole = version.locator().packs().iter().all(|pack| {
             let name = chunk_store::PackName::from_bytes(pack.name);
@@ -243,9 +248,14 @@ impl<'b> Publisher<'b> {
         if whole {
             line.confirm(version)?;
             let index_bytes = version.bytes().len() as u64;
+            let patches = match &self.options.patches {
+                Some(_) => self.restore_patches(line, version, observer)?,
+                None => Vec::new(),
+            };
             // Packs that were missing and have been written again, have the names they had.
-            let outcome = if image.added.packs == 0 { Outcome::Unchanged } else { Outcome::Mended };
-            return Ok(report(outcome, version.record(), &image, index_bytes, Vec::new()));
+            let is_whole = image.added.packs == 0 && patches.is_empty();
+            let outcome = if is_whole { Outcome::Unchanged } else { Outcome::Mended };
+            return Ok(report(outcome, version.record(), &image, index_bytes, patches));
         }
         let description = version.record().description().clone();
         let ways = version.locator().ways().clone();

@@ -7,6 +7,7 @@ mod bases;
 mod encode;
 mod image;
 mod make;
+mod restore;
 mod ways;
 mod worth;
 

@@ -141,6 +141,29 @@ fn a_mended_version_keeps_its_patches() {
 }
 
 #[test]
+fn patches_that_the_store_has_lost_are_made_again_with_their_image() {
+    let store = patching();
+    (1..=4).for_each(|number| drop(store.make(&release(number), &image())));
+    let mut before = patch_files(&store);
+    let index = store.index("image@4.cidx");
+    for file in &before {
+        fs::remove_file(file).unwrap();
+    }
+    for number in 1..=4 {
+        let report = store.make(&release(number), &wish("image", Some(&number.to_string())));
+        let expected = if number == 1 { Outcome::Unchanged } else { Outcome::Mended };
+        assert_eq!(report.outcome, expected, "release {number}");
+    }
+    let mut after = patch_files(&store);
+    before.sort();
+    after.sort();
+    assert_eq!(before, after, "the same bytes have the same names");
+    assert_eq!(store.index("image@4.cidx").locator().ways(), index.locator().ways());
+    let again = store.make(&release(4), &image());
+    assert_eq!((again.outcome, again.patches.len()), (Outcome::Unchanged, 0));
+}
+
+#[test]
 fn a_patch_is_added_to_a_version_that_stays_the_same() {
     let store = Store::new();
     let first = store.make(&release(1), &image());

@@ -1,0 +1,37 @@
+//! Patches that a version lists and the store lacks: whoever publishes the version's image again makes them again.
+
+use chunk_index::Index;
+use chunk_store::line::Version;
+use chunk_store::{Key, Object};
+
+use super::Made;
+use crate::line::Line;
+use crate::make::Publisher;
+use crate::{MakeError, Observer};
+
+impl Publisher<'_> {
+    /// Makes again the patches to `version` that are missing or have another length, from versions of its line.
+    pub(crate) fn restore_patches(
+        &self,
+        line: &Line<'_>,
+        version: &Index<Object>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Made>, MakeError> {
+        let mut lost = Vec::new();
+        for patch in version.locator().ways().patches().iter().filter(|patch| patch.next.is_none()) {
+            let len = self.backend().len(&Key::Patch(patch.name));
+            if len.map_err(MakeError::store("looking for patches"))? != Some(patch.len) {
+                lost.push(patch.base);
+            }
+        }
+        let description = version.record().description();
+        let target = Version { name: description.line.clone(), label: Some(description.label.clone()) };
+        let mut made = Vec::new();
+        for base in lost {
+            if let Some(base) = line.version_of(&base)? {
+                made.push(self.patch(&base, &target, observer)?);
+            }
+        }
+        Ok(made)
+    }
+}

@@ -19,8 +19,8 @@ use chunk_index::{Block, Digest, Head, HeadError, Index, LeafList, NodeRef, Plac
 
 use crate::error::IndexError;
 
-/// Bytes of an index asked for first: enough for most heads.
-const FRONT: u64 = 1 << 14;
+/// Bytes of an index asked for first: enough for most heads, even with as many ways as there may be.
+const FRONT: u64 = 1 << 13;
 /// Largest index that is fetched in parts: that of an image of some TiB. Its length is the server's own claim.
 const LARGEST_INDEX: u64 = 1 << 32;
 /// Most blocks of an image: what is known of each is held in memory.

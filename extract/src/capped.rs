@@ -65,6 +65,22 @@ impl Source for Capped<'_> {
         Ok(len)
     }
 
+    fn open_again(
+        &self,
+        object: &str,
+        at_most: u64,
+        doubt: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64, FetchError> {
+        let len = self.inner.open_again(object, at_most, doubt, buffer)?;
+        self.given.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+        Ok(len)
+    }
+
+    fn locate(&self, object: &str) -> String {
+        self.inner.locate(object)
+    }
+
     fn spent(&self) -> Spent {
         self.inner.spent()
     }

@@ -105,6 +105,13 @@ pub enum IndexError {
     Head(HeadError),
     /// Another part is not what the head says.
     Decode(DecodeError),
+    /// What the store sends of it is damaged, however often it is asked for again.
+    Damaged {
+        /// Where it was last read from.
+        location: String,
+        /// The damage.
+        error: DecodeError,
+    },
     /// Its parts contradict each other about the blocks of the image.
     Blocks,
     /// The file cannot be read.
@@ -136,6 +143,9 @@ impl fmt::Display for IndexError {
                 )
             }
             Self::Head(_) | Self::Decode(_) => f.write_str("the index is malformed"),
+            Self::Damaged { location, .. } => {
+                write!(f, "what comes of the index {location} is damaged, also when it is asked for again")
+            }
             Self::Blocks => f.write_str("the index contradicts itself"),
             Self::Length { stated, found } => {
                 write!(f, "the index should have {stated} bytes and has {found}")
@@ -150,7 +160,7 @@ impl std::error::Error for IndexError {
             Self::Fetch(cause) => Some(cause),
             Self::Io(cause) => Some(cause),
             Self::Head(cause) => Some(cause),
-            Self::Decode(cause) => Some(cause),
+            Self::Decode(cause) | Self::Damaged { error: cause, .. } => Some(cause),
             _ => None,
         }
     }

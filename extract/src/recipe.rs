@@ -6,33 +6,18 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use chunk_chunker::image::{BlockHash, Blocks};
-use chunk_fetch::{Request, Source, join};
-use chunk_index::{Block, Digest, Head, HeadError, Index, LeafList, NodeRef, Placed, Record};
+use chunk_fetch::Source;
+use chunk_index::{Block, Digest, Head, Index, LeafList, NodeRef, Placed, Record};
 
 use crate::error::IndexError;
+use crate::front::{FRONT, Front, LARGEST_INDEX, expect_size};
+use crate::parts::{DOUBTS, Parts, damaged, in_memory, slice};
 
-/// Bytes of an index asked for first: enough for most heads, even with as many ways as there may be.
-const FRONT: u64 = 1 << 13;
-/// Largest index that is fetched in parts: that of an image of some TiB. Its length is the server's own claim.
-const LARGEST_INDEX: u64 = 1 << 32;
-/// Most blocks of an image: what is known of each is held in memory.
-const MOST_BLOCKS: u64 = 1 << 23;
-/// Largest head that is fetched: that of an image of 2^48 bytes has less.
-const LARGEST_HEAD: u64 = 1 << 28;
-/// Gap between two parts of an index that is fetched rather than asked around.
-const GAP: u64 = 1 << 12;
-/// Requests for parts of an index at a time: none of them needs what another brings. The source may bear fewer.
-const AT_A_TIME: usize = 16;
-/// Longest single request for a part of an index.
-const LONGEST: u64 = 1 << 22;
 /// Bytes of the index around a map that was not to be needed: at first, and at most.
 const LATE_SPAN: [u64; 2] = [1 << 12, 1 << 16];
 
@@ -156,9 +141,11 @@ impl Recipe {
         parts.read(&nodes, &mut file)?;
         let mut leaves = Vec::new();
         for branch in head.branches() {
-            leaves.extend(head.decode_branch(branch, slice(&file, &branch.file()))?);
+            leaves.extend(parts.check(&branch.file(), &mut file, |bytes| head.decode_branch(branch, bytes))?);
         }
-        let hashes = head.decode_blocks(slice(&file, &head.blocks()))?.collect();
+        let hashes = parts.check(&head.blocks(), &mut file, |bytes| {
+            head.decode_blocks(bytes).map(Iterator::collect::<Vec<_>>)
+        })?;
         let unknown: Vec<_> =
             leaves.iter().filter(|leaf| !known.contains_key(leaf.hash())).map(NodeRef::file).collect();
         parts.read(&unknown, &mut file)?;
@@ -177,9 +164,9 @@ impl Recipe {
                 }
                 None => true,
             };
-            let list = head.decode_list(&node, slice(&file, &node.list()))?;
+            let list = parts.check(&node.list(), &mut file, |bytes| head.decode_list(&node, bytes))?;
             if has_map {
-                head.decode_map(&node, &list, slice(&file, &node.map()))?;
+                parts.check(&node.map(), &mut file, |bytes| head.decode_map(&node, &list, bytes))?;
             }
             checked.push(Leaf { node, has_map });
         }
@@ -207,11 +194,16 @@ impl Recipe {
             .collect();
         let ranges: Vec<_> = missing.iter().map(|number| self.leaves[*number].node.map()).collect();
         let mut parts = Parts { source, object, there: 0, fetched: self.fetched };
-        parts.read(&ranges, &mut self.file)?;
+        let read = parts.read(&ranges, &mut self.file);
         self.fetched = parts.fetched;
+        read?;
         for number in missing {
-            let leaf = &self.leaves[number];
-            self.head.decode_map(&leaf.node, &self.list(leaf), slice(&self.file, &leaf.node.map()))?;
+            let node = &self.leaves[number].node;
+            let list = self.list(&self.leaves[number]);
+            let decode = |bytes: &[u8]| self.head.decode_map(node, &list, bytes);
+            let checked = parts.check(&node.map(), &mut self.file, decode);
+            self.fetched = parts.fetched;
+            checked?;
             self.leaves[number].has_map = true;
         }
         Ok(())
@@ -308,11 +300,24 @@ impl Recipe {
         // While one fetches, the others wait: it may be for the same.
         let mut late = late.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = late.maps.contains_key(&number);
-        let fetched = if is_there { 0 } else { self.fetch_late(source, object, number, &mut late)? };
+        let mut fetched = if is_there { 0 } else { self.fetch_late(source, object, number, &mut late)? };
         let list = self.list(leaf);
-        let decoded = self.head.decode_map(&leaf.node, &list, &late.maps[&number]);
-        // A damaged one may be right when it is asked for again.
-        let locations = decoded.inspect_err(|_| drop(late.maps.remove(&number)))?;
+        let mut decoded = self.head.decode_map(&leaf.node, &list, &late.maps[&number]);
+        for doubt in 1..=DOUBTS {
+            if decoded.is_ok() {
+                break;
+            }
+            late.maps.remove(&number);
+            let (map, mut bytes) = (leaf.node.map(), Vec::new());
+            source.read_again(object, map.clone(), doubt, &mut bytes)?;
+            fetched += map.end - map.start;
+            decoded = self.head.decode_map(&leaf.node, &list, &bytes);
+            late.maps.insert(number, bytes);
+        }
+        let locations = decoded.map_err(|error| {
+            late.maps.remove(&number);
+            damaged(source, object, error)
+        })?;
         Ok((place(leaf.node.image().start, &list, locations).collect(), fetched))
     }
 
@@ -373,106 +378,3 @@ fn place(
 }
 
 const CHECKED: &str = "the same bytes were decoded before";
-
-/// The front of an index: its head, decoded, and its bytes, perhaps with some that follow.
-#[derive(Debug)]
-pub(crate) struct Front {
-    head: Head,
-    bytes: Vec<u8>,
-    fetched: Fetched,
-}
-
-impl Front {
-    /// Reads the front of `object`.
-    pub(crate) fn fetch(source: &dyn Source, object: &str) -> Result<Self, IndexError> {
-        let mut bytes = Vec::new();
-        let len = source.open(object, FRONT, &mut bytes)?;
-        let mut fetched = Fetched { bytes: bytes.len() as u64, gaps: 0, requests: 1 };
-        loop {
-            match Head::decode(&bytes) {
-                Ok(head) if head.file_len() == len => {
-                    expect_size(&head, len)?;
-                    return Ok(Self { head, bytes, fetched });
-                }
-                Ok(head) => return Err(IndexError::Length { stated: head.file_len(), found: len }),
-                Err(HeadError::Incomplete { needed })
-                    if needed <= len.min(LARGEST_HEAD) && (bytes.len() as u64) < needed =>
-                {
-                    source.read(object, 0..needed, &mut bytes)?;
-                    fetched.bytes += needed;
-                    fetched.requests += 1;
-                }
-                Err(error) => return Err(IndexError::Head(error)),
-            }
-        }
-    }
-
-    /// The head.
-    pub(crate) fn head(&self) -> &Head {
-        &self.head
-    }
-
-    /// What fetching it has cost.
-    pub(crate) fn fetched(&self) -> Fetched {
-        self.fetched
-    }
-}
-
-/// Refuses an index or an image that is too large to be worked on, before memory is asked for.
-fn expect_size(head: &Head, file_len: u64) -> Result<(), IndexError> {
-    let image_len = head.record().image_len();
-    let is_here = usize::try_from(file_len).is_ok_and(|len| Vec::<u8>::new().try_reserve_exact(len).is_ok());
-    if file_len > LARGEST_INDEX || Blocks::of_len(image_len).count() > MOST_BLOCKS || !is_here {
-        return Err(IndexError::TooLarge { file_len, image_len });
-    }
-    Ok(())
-}
-
-/// Parts of an index file, fetched together where they lie together.
-struct Parts<'a> {
-    source: &'a dyn Source,
-    object: &'a str,
-    /// Bytes from the start that are there already.
-    there: u64,
-    fetched: Fetched,
-}
-
-impl Parts<'_> {
-    /// Reads `ranges`, which ascend, into their places in `file`.
-    fn read(&mut self, ranges: &[Range<u64>], file: &mut [u8]) -> Result<(), IndexError> {
-        let missing = ranges.iter().filter(|range| range.end > self.there).cloned();
-        let requests = join(missing, GAP, LONGEST);
-        let next = AtomicUsize::new(0);
-        let file = Mutex::new(file);
-        let read_some = || -> Result<(), IndexError> {
-            let mut buffer = Vec::new();
-            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let read = self.source.read(self.object, request.range.clone(), &mut buffer);
-                read.inspect_err(|_| next.store(requests.len(), Ordering::Relaxed))?;
-                // The head was checked against the file's length, and every part against the head.
-                let place = in_memory(request.range.start)..in_memory(request.range.end);
-                file.lock().expect("copying does not panic")[place].copy_from_slice(&buffer);
-            }
-            Ok(())
-        };
-        thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..AT_A_TIME.min(requests.len())).map(|_| scope.spawn(read_some)).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().expect("reading does not panic"))
-        })?;
-        for Request { range, wanted } in &requests {
-            self.fetched.bytes += range.end - range.start;
-            self.fetched.gaps += range.end - range.start - wanted;
-        }
-        self.fetched.requests += requests.len() as u64;
-        Ok(())
-    }
-}
-
-fn slice<'a>(file: &'a [u8], range: &Range<u64>) -> &'a [u8] {
-    &file[in_memory(range.start)..in_memory(range.end)]
-}
-
-fn in_memory(len: u64) -> usize {
-    usize::try_from(len).expect("an index that is in memory")
-}

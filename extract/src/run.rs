@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use crate::capped::Capped;
 use crate::demand;
+use crate::front::Front;
 use crate::job::{ExtractError, Job, Notice, Report, Verify, Version};
 use crate::journal::Journal;
 use crate::known::KnownImage;
 use crate::opened::Opened;
 use crate::patched::{ByPatch, Way};
 use crate::prepared::Prepared;
-use crate::recipe::{Front, Recipe};
+use crate::recipe::Recipe;
 use crate::saved::Saved;
 use crate::seed::Window;
 use crate::survey::{Looked, OpenIndex, Survey};

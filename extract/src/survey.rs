@@ -10,12 +10,13 @@ use chunk_chunker::image::{BLOCK, BlockHash, Blocks};
 use chunk_index::{Block, Digest, Head, LeafList, Placed};
 
 use crate::content::Content;
+use crate::front::Front;
 use crate::held::{Holdings, list_memory};
 use crate::job::{ExtractError, Job, Phases, Progress, SeedPart, Verify, WayCost};
 use crate::known::KnownImage;
 use crate::patched::left_at;
 use crate::places::{Places, Wanted};
-use crate::recipe::{Fetched, Front, Recipe};
+use crate::recipe::{Fetched, Recipe};
 use crate::seed::{Seed, Window};
 
 /// What reports call the target as a seed.

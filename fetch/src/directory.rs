@@ -64,6 +64,10 @@ impl Source for DirectorySource {
         Ok(len)
     }
 
+    fn locate(&self, object: &str) -> String {
+        self.root.join(object).display().to_string()
+    }
+
     fn spent(&self) -> Spent {
         let [bytes, requests] = [&self.bytes, &self.requests].map(|count| count.load(Ordering::Relaxed));
         Spent { bytes, requests, ..Spent::default() }

@@ -51,6 +51,25 @@ pub trait Source: Send + Sync {
     /// cleared first. Returns the length of the whole object.
     fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError>;
 
+    /// Opens `object` once more, after `doubt` earlier answers have turned out to be wrong bytes.
+    ///
+    /// A source that has a choice asks past caches first and elsewhere next.
+    fn open_again(
+        &self,
+        object: &str,
+        at_most: u64,
+        doubt: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64, FetchError> {
+        let _ = doubt;
+        self.open(object, at_most, buffer)
+    }
+
+    /// Where `object` was last read from, for messages: a URL or a path without anything secret.
+    fn locate(&self, object: &str) -> String {
+        object.to_owned()
+    }
+
     /// What reading has cost so far.
     fn spent(&self) -> Spent {
         Spent::default()
@@ -79,6 +98,20 @@ impl<S: Source + ?Sized> Source for &S {
 
     fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
         (**self).open(object, at_most, buffer)
+    }
+
+    fn open_again(
+        &self,
+        object: &str,
+        at_most: u64,
+        doubt: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64, FetchError> {
+        (**self).open_again(object, at_most, doubt, buffer)
+    }
+
+    fn locate(&self, object: &str) -> String {
+        (**self).locate(object)
     }
 
     fn spent(&self) -> Spent {

@@ -20,6 +20,13 @@ pub(crate) fn of(error: ExtractError) -> Failure {
             Exit::Intercepted,
             Some("what was sent is no index: is the URL right, or does something on the way answer instead?"),
         ),
+        ExtractError::Index(IndexError::Damaged { .. }) => (
+            Exit::Integrity,
+            Some(
+                "it was asked for past caches and from every --store; run again if it has just been published, \
+                 or look what changes it on the way",
+            ),
+        ),
         ExtractError::Index(_) => {
             (Exit::Index, Some("`chunk verify` tells which versions of a store are damaged"))
         }

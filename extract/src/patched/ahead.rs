@@ -9,11 +9,11 @@ use chunk_fetch::{FetchError, Source};
 
 type Answer = Result<Vec<u8>, FetchError>;
 
-/// Reads `ranges` of `object`, at most `most` at a time, of which that many may wait to be handed over. `take` gets them in
+/// Reads `ranges` of `object`, after `doubt` answers that were wrong, at most `most` at a time, of which that many may wait to be handed over. `take` gets them in
 /// their order until it wants no more.
 pub(super) fn read_ahead(
     source: &dyn Source,
-    object: &str,
+    (object, doubt): (&str, u32),
     ranges: &[Range<u64>],
     most: usize,
     take: &mut dyn FnMut(Answer) -> bool,
@@ -25,7 +25,11 @@ pub(super) fn read_ahead(
             scope.spawn(|| {
                 while let Some(number) = desk.next(ranges.len(), most) {
                     let mut buffer = Vec::new();
-                    let read = source.read(object, ranges[number].clone(), &mut buffer);
+                    let range = ranges[number].clone();
+                    let read = match doubt {
+                        0 => source.read(object, range, &mut buffer),
+                        _ => source.read_again(object, range, doubt, &mut buffer),
+                    };
                     desk.put(number, read.map(|()| buffer));
                 }
             });
@@ -140,7 +144,7 @@ mod tests {
             let source = Hasty::default();
             let ranges: Vec<_> = (0..50).map(|at| at..at + 1).collect();
             let mut found = Vec::new();
-            read_ahead(&source, "object", &ranges, most, &mut |answer| {
+            read_ahead(&source, ("object", 0), &ranges, most, &mut |answer| {
                 found.extend(answer.expect("it is there"));
                 source.handed_over.fetch_add(1, Ordering::SeqCst);
                 found.len() < 40
@@ -150,6 +154,6 @@ mod tests {
             assert!(source.most_ahead.into_inner() <= most.min(50) + 1);
             assert!(source.asked.into_inner() <= 40 + most);
         }
-        read_ahead(&Hasty::default(), "object", &[], 4, &mut |_| unreachable!("nothing is asked for"));
+        read_ahead(&Hasty::default(), ("object", 0), &[], 4, &mut |_| unreachable!("nothing is asked for"));
     }
 }

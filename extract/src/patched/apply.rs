@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use chunk_delta::{Image, Origin};
+use chunk_fetch::FetchError;
 
 use crate::flushing::Flushing;
 use crate::job::{ExtractError, Job, Notice, Options, Progress};
+use crate::parts::DOUBTS;
 use crate::seed::Seed;
 use crate::target::{Share, Target};
 use crate::verified::Verified;
 
 use super::chain::{Root, visit};
 use super::groups::Fetch;
-use super::link::Useless;
+use super::link::{Link, Useless};
 use super::made::{Made, Old};
 use super::streams::{Streams, make};
 use super::way::Way;
@@ -62,7 +64,12 @@ impl Job<'_> {
             Err(_) if self.observer.is_cancelled() => return Err(ExtractError::Cancelled),
             Err(error) => self.give_up(way, &*error, Vec::new(), 0),
         };
-        Ok(Applied { fetched: fetched.into_inner(), late, ..applied })
+        let fetched = fetched.into_inner();
+        if applied.rest.is_none() {
+            // With what had to be asked for again.
+            late = fetched.saturating_sub(way.totals.download + way.mend_index().bytes);
+        }
+        Ok(Applied { fetched, late, ..applied })
     }
 
     /// What the seed of `way` was, if it is not that any more.
@@ -86,18 +93,29 @@ impl Job<'_> {
         let Some((last, before)) = way.links.split_last() else { return Ok(Ok(Applied::default())) };
         let made = self.make_between(way, seed, fetch)?;
         let old = Old { seed, links: before, made: &made };
-        Ok(thread::scope(|scope| {
-            let streams = Streams::start(scope, last, &old, fetch);
-            let in_order = target.file().is_none();
-            let flushing = Flushing::every(flush_every);
-            Apply { job: self, way, old: &old, streams, flushing, in_order }.run(target)
-        }))
+        let mut apply = Apply::new(self, way, &old, target.file().is_none(), Flushing::every(flush_every));
+        loop {
+            let fetch = Fetch { doubt: apply.doubt, ..*fetch };
+            let groups = apply.groups();
+            let passed = thread::scope(|scope| {
+                let mut streams = Streams::start(scope, (last, &groups), &old, &fetch);
+                apply.pass(&mut streams, target)
+            });
+            match passed {
+                Err(error) => return Ok(Err(error)),
+                Ok(Passed::Again) => apply.doubt += 1,
+                Ok(Passed::All) => return Ok(Ok(apply.finish())),
+                Ok(Passed::GivenUp(failure)) => {
+                    return Ok(Ok(self.give_up(way, &*failure, apply.done, apply.written)));
+                }
+            }
+        }
     }
 
     /// How groups are fetched; what that costs is counted.
     pub(super) fn fetch<'f>(&'f self, fetched: &'f AtomicU64) -> Fetch<'f> {
         let Options { limits, connections, .. } = &self.options;
-        Fetch { source: self.source, longest: limits.longest, connections: *connections, fetched }
+        Fetch { source: self.source, longest: limits.longest, connections: *connections, fetched, doubt: 0 }
     }
 
     /// Decodes what the image needs of all patches but the last.
@@ -118,60 +136,100 @@ impl Job<'_> {
     }
 }
 
+/// How a pass over the blocks has ended.
+enum Passed {
+    /// At the last block.
+    All,
+    /// At a block for which groups are to be asked for again.
+    Again,
+    /// The rest is left to others.
+    GivenUp(Useless),
+}
+
 struct Apply<'a> {
     job: &'a Job<'a>,
     way: &'a Way,
     /// What the last patch starts from.
     old: &'a Old<'a>,
-    streams: Streams,
     flushing: Flushing,
     /// Whether no block can be left out.
     in_order: bool,
+    /// How many answers for groups were wrong.
+    doubt: u32,
+    /// By block of the image.
+    done: Vec<bool>,
+    written: u64,
+    /// Blocks that nobody is to blame for but the seed.
+    wrong: usize,
 }
 
-impl Apply<'_> {
-    fn run(&mut self, target: &mut dyn Target) -> Result<Applied, ExtractError> {
-        let blocks = usize::try_from(self.way.check.blocks().count()).expect("blocks are counted in memory");
-        let mut done = vec![false; blocks];
-        let (mut written, mut wrong, mut at) = (0, 0, 0);
+impl<'a> Apply<'a> {
+    fn new(job: &'a Job<'a>, way: &'a Way, old: &'a Old<'a>, in_order: bool, flushing: Flushing) -> Self {
+        let done = vec![false; at(way.check.blocks().count())];
+        Self { job, way, old, flushing, in_order, doubt: 0, done, written: 0, wrong: 0 }
+    }
+
+    fn last(&self) -> &'a Link {
+        self.way.links.last().expect("a way has a patch")
+    }
+
+    /// The groups of the last patch that what is left to do needs, in the order of need.
+    fn groups(&self) -> Vec<usize> {
+        let mut is_noted = vec![false; self.last().patch.groups().len()];
+        let left = self.way.missing.iter().filter(|number| !self.done[at(**number)]);
+        let groups = left.flat_map(|number| self.last().groups_of(self.way.check.blocks().range(*number)));
+        groups.filter(|group| !std::mem::replace(&mut is_noted[*group], true)).collect()
+    }
+
+    /// Puts together what is left to do, up to the first block that bytes from the store may have spoilt.
+    fn pass(&mut self, streams: &mut Streams, target: &mut dyn Target) -> Result<Passed, ExtractError> {
         let mut buffer = Vec::new();
+        let mut position = 0;
+        self.wrong = 0;
         for number in &self.way.missing {
+            let range = self.way.check.blocks().range(*number);
+            position += range.end - range.start;
+            if self.done[at(*number)] {
+                continue;
+            }
             if self.job.observer.is_cancelled() {
                 return Err(ExtractError::Cancelled);
             }
-            let range = self.way.check.blocks().range(*number);
-            let mut failure = self.fill(&range, &mut buffer).err();
-            if failure.is_none() {
-                if let Ok(block) = self.way.check.verify(*number, std::mem::take(&mut buffer)) {
-                    written += self.write(target, &block)?;
-                    done[usize::try_from(*number).expect("blocks are counted in memory")] = true;
-                    buffer = block.into_buffer();
-                } else {
-                    wrong += 1;
-                    let given_up = self.in_order || wrong >= PATIENCE;
-                    failure = given_up.then(|| "what it makes of the seed is not the image".into());
+            if let Err(failure) = self.fill(streams, &range, &mut buffer) {
+                let may_pass = self.doubt < DOUBTS && !failure.is::<FetchError>();
+                return Ok(if may_pass { Passed::Again } else { Passed::GivenUp(failure) });
+            }
+            if let Ok(block) = self.way.check.verify(*number, std::mem::take(&mut buffer)) {
+                self.written += self.write(target, &block)?;
+                self.done[at(*number)] = true;
+                buffer = block.into_buffer();
+            } else if self.doubt < DOUBTS && self.last().groups_of(range).next().is_some() {
+                return Ok(Passed::Again);
+            } else {
+                self.wrong += 1;
+                if self.in_order || self.wrong >= PATIENCE {
+                    return Ok(Passed::GivenUp("what it makes of the seed is not the image".into()));
                 }
             }
-            if let Some(failure) = failure {
-                return Ok(self.job.give_up(self.way, &*failure, done, written));
-            }
-            at += range.end - range.start;
-            self.job.observer.progress(&Progress::Writing { done: at, total: self.way.totals.write });
+            self.job.observer.progress(&Progress::Writing { done: position, total: self.way.totals.write });
         }
-        Ok(Applied { written, rest: (wrong > 0).then_some(done), ..Applied::default() })
+        Ok(Passed::All)
     }
 
-    fn fill(&mut self, block: &Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Useless> {
+    fn finish(self) -> Applied {
+        Applied { written: self.written, rest: (self.wrong > 0).then_some(self.done), ..Applied::default() }
+    }
+
+    fn fill(&self, streams: &mut Streams, block: &Range<u64>, buffer: &mut Vec<u8>) -> Result<(), Useless> {
         buffer.clear();
         buffer.resize(within(block, block.end), 0);
-        let last = self.way.links.last().expect("a way has a patch");
-        for piece in last.patch.pieces(block.clone()) {
+        for piece in self.last().patch.pieces(block.clone()) {
             let part = &mut buffer[within(block, piece.target.start)..within(block, piece.target.end)];
             match piece.origin {
                 Origin::Zero => {}
                 // What cannot be read is found out by the hash.
                 Origin::Base(offset) => drop(self.old.read_at(offset, part)),
-                Origin::New(stream, offset) => self.streams.read(stream, offset, part)?,
+                Origin::New(stream, offset) => streams.read(stream, offset, part)?,
             }
         }
         Ok(())
@@ -195,6 +253,10 @@ impl Apply<'_> {
         self.flushing.written(bytes);
         Ok(bytes)
     }
+}
+
+fn at(number: u64) -> usize {
+    usize::try_from(number).expect("blocks are counted in memory")
 }
 
 fn within(block: &Range<u64>, at: u64) -> usize {

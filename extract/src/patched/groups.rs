@@ -28,21 +28,24 @@ pub(super) struct Fetch<'a> {
     /// Requests at a time.
     pub(super) connections: usize,
     pub(super) fetched: &'a AtomicU64,
+    /// How many answers before were wrong.
+    pub(super) doubt: u32,
 }
 
 impl Fetch<'_> {
-    /// Fetches the needed groups of `link`, each for its stream, until nobody wants more.
-    pub(super) fn all(&self, link: &Link, inputs: &[SyncSender<Stored>]) {
+    /// Fetches `groups` of `link`, each for its stream, until nobody wants more.
+    pub(super) fn all(&self, link: &Link, groups: &[usize], inputs: &[SyncSender<Stored>]) {
         let send = |number: usize, stored: Result<Vec<u8>, Useless>| {
             let group = link.patch.groups()[number].clone();
             inputs[group.stream as usize].send(stored.map(|stored| (group, stored))).is_ok()
         };
-        let requests: Vec<Range<u64>> = link.requests(self.longest).collect();
-        let mut groups = link.groups.iter().copied();
+        let requests_of = |number: usize| link.requests_of(number, self.longest, self.doubt);
+        let requests: Vec<Range<u64>> = groups.iter().flat_map(|number| requests_of(*number)).collect();
+        let mut groups = groups.iter().copied();
         // The group that is being put together, and how many answers it lacks.
         let mut next = || {
             let number = groups.next()?;
-            Some((number, link.part_of(number).to_vec(), link.requests_of(number, self.longest).count()))
+            Some((number, link.part_of(number, self.doubt).to_vec(), requests_of(number).count()))
         };
         let mut current = next();
         let mut deliver = |answer: Option<Vec<u8>>| {
@@ -63,16 +66,15 @@ impl Fetch<'_> {
             return;
         }
         let mut failed = None;
-        read_ahead(self.source, &link.object, &requests, self.connections.min(AHEAD), &mut |answer| {
-            match answer {
-                Ok(answer) => {
-                    self.fetched.fetch_add(answer.len() as u64, Ordering::Relaxed);
-                    deliver(Some(answer)).is_some()
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    false
-                }
+        let object = (&*link.object, self.doubt);
+        read_ahead(self.source, object, &requests, self.connections.min(AHEAD), &mut |answer| match answer {
+            Ok(answer) => {
+                self.fetched.fetch_add(answer.len() as u64, Ordering::Relaxed);
+                deliver(Some(answer)).is_some()
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
             }
         });
         if let (Some(error), Some(Some(number))) = (failed, deliver(None)) {

@@ -4,10 +4,12 @@ use std::error::Error;
 use std::ops::Range;
 
 use chunk_chunker::image::BlockHash;
-use chunk_delta::Patch;
-use chunk_fetch::Source;
+use chunk_delta::{Origin, Patch};
+use chunk_fetch::{FetchError, Source};
 use chunk_index::PatchRef;
 use chunk_store::Key;
+
+use crate::parts::DOUBTS;
 
 /// Bytes of a patch asked for first: enough for most heads.
 const FRONT: u64 = 1 << 14;
@@ -29,11 +31,18 @@ pub(super) struct Link {
 pub(super) struct Front {
     bytes: Vec<u8>,
     pub(super) requests: u64,
+    /// Bytes that came before these and were wrong.
+    wrong: u64,
 }
 
 impl Front {
     pub(super) fn len(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    /// Bytes fetched for it.
+    pub(super) fn cost(&self) -> u64 {
+        self.len() + self.wrong
     }
 }
 
@@ -41,26 +50,45 @@ impl Front {
 pub(super) type Useless = Box<dyn Error + Send + Sync>;
 
 impl Link {
-    /// Fetches the head of the patch that `known` says makes the image of length and BLAKE3 `makes`. What that has cost is in
-    /// `front`, whatever comes of it.
+    /// Fetches the head of the patch that `known` says makes the image of length and BLAKE3 `makes`, and once more past
+    /// caches and from elsewhere if it is none. What that has cost is in `front`, whatever comes of it.
     pub(super) fn open(
         source: &dyn Source,
         known: &PatchRef,
         makes: (u64, &[u8; 32]),
         front: &mut Front,
     ) -> Result<Self, Useless> {
+        let mut doubt = 0;
+        loop {
+            match Self::open_once(source, (known, makes), doubt, front) {
+                Err(error) if doubt < DOUBTS && !error.is::<FetchError>() => doubt += 1,
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_once(
+        source: &dyn Source,
+        (known, makes): (&PatchRef, (u64, &[u8; 32])),
+        doubt: u32,
+        front: &mut Front,
+    ) -> Result<Self, Useless> {
+        front.wrong += front.len();
         let object = Key::Patch(known.name).path();
-        let len = source.open(&object, FRONT, &mut front.bytes)?;
-        front.requests = 1;
+        let len = source.open_again(&object, FRONT, doubt, &mut front.bytes)?;
+        front.requests += 1;
         if len != known.len {
             return Err(format!("it has {len} bytes, the index says {}", known.len).into());
         }
         let (there, needed) = (front.len(), Patch::head_len(&front.bytes)?);
         if there < needed && needed <= len.min(2 * u64::from(MOST_SCRIPT)) {
             let mut rest = Vec::new();
-            source.read(&object, there..needed, &mut rest)?;
+            match doubt {
+                0 => source.read(&object, there..needed, &mut rest)?,
+                _ => source.read_again(&object, there..needed, doubt, &mut rest)?,
+            }
             front.bytes.append(&mut rest);
-            front.requests = 2;
+            front.requests += 1;
         }
         let patch = Patch::decode(&front.bytes, len, MOST_SCRIPT)?;
         if patch.base() != (known.base_len, &known.base) || patch.target() != makes {
@@ -79,24 +107,44 @@ impl Link {
         &self.front
     }
 
-    /// What is there already of a group.
-    pub(super) fn part_of(&self, group: usize) -> &[u8] {
+    /// What is there already of a group, unless that is in doubt: only the head has a check of its own.
+    pub(super) fn part_of(&self, group: usize, doubt: u32) -> &[u8] {
         let Range { start, end } = self.patch.groups()[group].stored;
-        let there = |at: u64| usize::try_from(at.min(self.front.len())).expect("it is in memory");
+        let there = |at: u64| usize::try_from(at.min(self.there(doubt))).expect("it is in memory");
         &self.front.bytes[there(start)..there(end)]
     }
 
-    /// What is to be fetched of the groups, in the order of need.
+    /// What is to be fetched of the needed groups, in the order of need.
     pub(super) fn requests(&self, longest: u64) -> impl Iterator<Item = Range<u64>> {
-        self.groups.iter().flat_map(move |group| self.requests_of(*group, longest))
+        self.groups.iter().flat_map(move |group| self.requests_of(*group, longest, 0))
     }
 
     /// What is to be fetched of one group behind what is there, in requests of at most `longest` bytes.
-    pub(super) fn requests_of(&self, group: usize, longest: u64) -> impl Iterator<Item = Range<u64>> + use<> {
+    pub(super) fn requests_of(
+        &self,
+        group: usize,
+        longest: u64,
+        doubt: u32,
+    ) -> impl Iterator<Item = Range<u64>> + use<> {
         let Range { start, end } = self.patch.groups()[group].stored;
-        let start = start.max(self.front.len()).min(end);
+        let start = start.max(self.there(doubt)).min(end);
         let count = (end - start).div_ceil(longest);
         (0..count).map(move |number| start + number * longest..end.min(start + (number + 1) * longest))
+    }
+
+    /// Bytes from the patch's start that are there and not in doubt.
+    fn there(&self, doubt: u32) -> u64 {
+        if doubt == 0 { self.front.len() } else { 0 }
+    }
+
+    /// The groups without which `range` of the image cannot be made of what the patch starts from.
+    pub(super) fn groups_of(&self, range: Range<u64>) -> impl Iterator<Item = usize> {
+        self.patch.pieces(range).filter_map(|piece| match piece.origin {
+            Origin::New(stream, offset) => {
+                Some(self.patch.group_of(stream, offset).expect("the groups make all new bytes"))
+            }
+            Origin::Zero | Origin::Base(_) => None,
+        })
     }
 
     /// Bytes that the patch takes in memory.

@@ -13,11 +13,12 @@ use chunk_chunker::Name;
 use chunk_chunker::image::BLOCK;
 use chunk_index::{LeafList, ShortName};
 
+use crate::front::Front;
 use crate::job::{ExtractError, Job, Notice, Observer, SeedPart};
 use crate::known::KnownImage;
 use crate::places::{Place, Places};
 use crate::plan::{Held, Plan};
-use crate::recipe::{Fetched, Front, Recipe};
+use crate::recipe::{Fetched, Recipe};
 use crate::saved::Saved;
 use crate::seed::{Mended, Seed, Window};
 use crate::survey::blocks_of;

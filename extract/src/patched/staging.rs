@@ -80,7 +80,7 @@ impl Job<'_> {
             };
             let roots = note_groups(&mut links, parts.clone());
             let (patch, requests) = super::way::cost(&links, self.options.limits.longest);
-            let mut spent = links.iter().map(|link| link.front().len()).sum::<u64>();
+            let mut spent = links.iter().map(|link| link.front().cost()).sum::<u64>();
             let Ok(mend) = self.plan_own_mend(survey, &base, &roots, &mut spent) else {
                 survey.late += spent;
                 continue;
@@ -153,7 +153,7 @@ impl Job<'_> {
         old: &Seed,
         late: &mut u64,
     ) -> Result<Result<Seed, Plan>, ExtractError> {
-        let heads: u64 = staging.links.iter().map(|link| link.front().len()).sum();
+        let heads: u64 = staging.links.iter().map(|link| link.front().cost()).sum();
         let fetched = AtomicU64::new(heads);
         let mut more = 0;
         match self.write_aside(&staging, old, &fetched, &mut more) {

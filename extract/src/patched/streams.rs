@@ -7,8 +7,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope};
 
 use chunk_delta::Stream;
+use chunk_fetch::FetchError;
 
 use crate::job::Observer;
+use crate::parts::DOUBTS;
 
 use super::groups::{Fetch, Stored, decode_all};
 use super::link::{Link, Useless};
@@ -39,20 +41,20 @@ fn no_group_waits() -> (SyncSender<Stored>, Receiver<Stored>) {
 }
 
 impl Streams {
-    /// Starts fetching and decoding what is needed of `link`, whose base is `old`.
+    /// Starts fetching and decoding `groups` of `link`, whose base is `old`.
     pub(super) fn start<'s, 'e>(
         scope: &'s Scope<'s, 'e>,
-        link: &'e Link,
+        (link, groups): (&'e Link, &'e [usize]),
         old: &'e Old<'e>,
         fetch: &'e Fetch<'e>,
     ) -> Self {
         let mut inputs = Vec::new();
         let streams = Stream::ALL.map(|_| {
-            let (input, groups) = no_group_waits();
+            let (input, stored) = no_group_waits();
             let (output, pieces) = sync_channel::<Decoded>(WAITING);
             scope.spawn(move || {
                 let mut accept = |at, piece| output.send(Ok((at, piece))).is_ok();
-                if let Err(failure) = decode_all(&groups, old, &mut accept) {
+                if let Err(failure) = decode_all(&stored, old, &mut accept) {
                     // Who no longer listens has failed already.
                     let _ = output.send(Err(failure));
                 }
@@ -60,7 +62,7 @@ impl Streams {
             inputs.push(input);
             Reading { pieces, at: 0, piece: Vec::new() }
         });
-        scope.spawn(move || fetch.all(link, &inputs));
+        scope.spawn(move || fetch.all(link, groups, &inputs));
         Self { streams }
     }
 
@@ -85,8 +87,28 @@ impl Streams {
     }
 }
 
-/// Decodes what is needed of link `number` of `links` into `made`; what the links before it make is there.
+/// Decodes what is needed of link `number` of `links` into `made`; what the links before it make is there. Groups that
+/// cannot be decoded are asked for again.
 pub(super) fn make(
+    links: &[Link],
+    number: usize,
+    old: &Old<'_>,
+    fetch: &Fetch<'_>,
+    observer: &dyn Observer,
+) -> Result<(), Useless> {
+    let mut doubt = 0;
+    loop {
+        let fetch = Fetch { doubt, ..*fetch };
+        match make_once(links, number, old, &fetch, observer) {
+            Err(error) if doubt < DOUBTS && !error.is::<FetchError>() && !observer.is_cancelled() => {
+                doubt += 1
+            }
+            made => return made,
+        }
+    }
+}
+
+fn make_once(
     links: &[Link],
     number: usize,
     old: &Old<'_>,
@@ -109,7 +131,7 @@ pub(super) fn make(
                 if observer.is_cancelled() { Err("interrupted".into()) } else { Ok(()) }
             })
         });
-        scope.spawn(move || fetch.all(&links[number], &inputs));
+        scope.spawn(move || fetch.all(&links[number], &links[number].groups, &inputs));
         decoders
             .into_iter()
             .try_for_each(|decoder| decoder.join().unwrap_or_else(|_| Err("a decoder has failed".into())))

@@ -150,11 +150,11 @@ impl Job<'_> {
         for ((front, link), known) in opened.into_iter().zip(steps) {
             match link {
                 Ok(link) => {
-                    *spent += link.front().len();
+                    *spent += link.front().cost();
                     links.push(link);
                 }
                 Err(error) => {
-                    *spent += front.len();
+                    *spent += front.cost();
                     failure.get_or_insert((Key::Patch(known.name).path(), error));
                 }
             }
@@ -232,7 +232,7 @@ impl Way {
 
     /// Bytes of all heads.
     pub(super) fn front_len(&self) -> u64 {
-        self.links.iter().map(|link| link.front().len()).sum()
+        self.links.iter().map(|link| link.front().cost()).sum()
     }
 
     /// What the way is called in notices: its last patch.
@@ -251,7 +251,7 @@ pub(super) fn cost(links: &[Link], longest: u64) -> (u64, u64) {
     let (mut bytes, mut requests) = (0, 0);
     for link in links {
         requests += link.front().requests;
-        bytes += link.front().len();
+        bytes += link.front().cost();
         for request in link.requests(longest) {
             requests += 1;
             bytes += request.end - request.start;
@@ -268,7 +268,7 @@ pub(super) fn pull(
     observer: &dyn Observer,
 ) -> Result<(), ExtractError> {
     let (total, _) = cost(links, longest);
-    let mut done = links.iter().map(|link| link.front().len()).sum();
+    let mut done = links.iter().map(|link| link.front().cost()).sum();
     let mut buffer = Vec::new();
     for link in links {
         for range in link.requests(longest) {

@@ -7,7 +7,6 @@ use chunk_index::{Placed, ShortName};
 use chunk_store::Decoder;
 
 use crate::ReadError;
-use crate::error::IndexError;
 use crate::job::ExtractError;
 use crate::plan::{Origin, Run};
 use crate::verified::Verified;
@@ -227,11 +226,7 @@ impl<'w, 'a> Assembler<'w, 'a> {
 
 /// Whether asking again, or somebody else, may bring other bytes than those that were the error.
 fn may_be_right_elsewhere(error: &ExtractError) -> bool {
-    matches!(
-        error,
-        ExtractError::Store(ReadError::Frame { .. } | ReadError::Chunk { .. })
-            | ExtractError::Index(IndexError::Decode(_))
-    )
+    matches!(error, ExtractError::Store(ReadError::Frame { .. } | ReadError::Chunk { .. }))
 }
 
 /// Where in `block` copies of a chunk lie, each with the bytes before it in the chunk.

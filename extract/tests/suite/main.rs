@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "images and damage are plain files, written once")]
 
+mod again;
 mod chains;
 mod counting;
 mod damage;

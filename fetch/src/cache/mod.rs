@@ -127,6 +127,20 @@ impl<S: Source> Source for CachedSource<S> {
         self.source.open(object, at_most, buffer)
     }
 
+    fn open_again(
+        &self,
+        object: &str,
+        at_most: u64,
+        doubt: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64, FetchError> {
+        self.source.open_again(object, at_most, doubt, buffer)
+    }
+
+    fn locate(&self, object: &str) -> String {
+        self.source.locate(object)
+    }
+
     fn spent(&self) -> Spent {
         Spent { cached: self.served(), ..self.source.spent() }
     }

@@ -41,6 +41,8 @@ pub(crate) struct Client {
     health: Mutex<Vec<Health>>,
     /// Who has brought the last bytes of an object.
     served: Mutex<HashMap<String, usize>>,
+    /// Who has brought wrong bytes of an object, past caches too: they are asked after the others.
+    blamed: Mutex<HashMap<String, Vec<usize>>>,
 }
 
 impl Client {
@@ -55,6 +57,7 @@ impl Client {
             hosts: Mutex::default(),
             health: Mutex::new(vec![Health::default(); mirrors.len()]),
             served: Mutex::default(),
+            blamed: Mutex::default(),
             mirrors,
             connector,
             config,
@@ -75,20 +78,22 @@ impl Client {
         if self.deadline.is_some() {
             course = course.endless();
         }
-        let mut avoided = None;
         if wanted.doubt > 0 {
             self.spool.forget(&wanted.object);
             course = course.past_caches();
         }
         if wanted.doubt > 1 {
-            avoided = with(&self.served, |served| served.get(&wanted.object).copied());
+            self.blame(&wanted.object, wanted.doubt);
         }
         let mut gathered = Gathered::default();
         let mut is_first = true;
         loop {
             let left = wanted.range.end.saturating_sub(gathered.position(wanted));
             let mut order = with(&self.health, |health| in_order(config.order, health, left, Instant::now()));
-            order.sort_by_key(|mirror| Some(*mirror) == avoided);
+            with(&self.blamed, |blamed| {
+                let blamed = blamed.get(&wanted.object).map_or(&[][..], Vec::as_slice);
+                order.sort_by_key(|mirror| blamed.contains(mirror));
+            });
             match course.next(&order, retry::random()) {
                 Step::GiveUp => {
                     let ended = (order[0], FetchErrorKind::Network(Trouble::Ended { missing: left }));
@@ -96,13 +101,15 @@ impl Client {
                     return Err(self.error(wanted, mirror, kind));
                 }
                 Step::Wait(wait) => {
-                    let wakes_at = Instant::now() + wait;
-                    if self.deadline.is_some_and(|deadline| deadline <= wakes_at) {
+                    let wait = self.deadline.map_or(Some(wait), |deadline| {
+                        course.wait_within(wait, deadline.saturating_duration_since(Instant::now()))
+                    });
+                    let Some(wait) = wait else {
                         let (mirror, kind) = course
                             .into_failure()
                             .unwrap_or((order[0], FetchErrorKind::Network(Trouble::Deadline)));
                         return Err(self.error(wanted, mirror, kind));
-                    }
+                    };
                     sleep(wait).await;
                 }
                 Step::Ask { mirror, past_caches } => {
@@ -135,6 +142,19 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Has whoever brought the last bytes of `object` asked for it after the others from now on: the `doubt`th answer was
+    /// wrong. Many may doubt the same answers at the same time.
+    fn blame(&self, object: &str, doubt: u32) {
+        let Some(mirror) = with(&self.served, |served| served.get(object).copied()) else { return };
+        with(&self.blamed, |blamed| {
+            let blamed = blamed.entry(object.to_owned()).or_default();
+            let is_news = blamed.len() < usize::try_from(doubt - 1).unwrap_or(usize::MAX);
+            if is_news && !blamed.contains(&mirror) {
+                blamed.push(mirror);
+            }
+        });
     }
 
     /// Asks a mirror, and another one too if that takes unusually long. Returns the first whole answer, or all.
@@ -227,6 +247,12 @@ impl Client {
             });
         }
         brought
+    }
+
+    /// Where `object` was last read from.
+    pub(crate) fn located(&self, object: &str) -> String {
+        let mirror = with(&self.served, |served| served.get(object).copied()).unwrap_or(0);
+        self.location(mirror, object)
     }
 
     /// What is said when reading stops for a reason that no mirror has given.

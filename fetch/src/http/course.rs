@@ -9,6 +9,9 @@ use std::time::Duration;
 use super::retry::Backoff;
 use crate::{FetchErrorKind, Trouble};
 
+/// Nobody answers in less.
+const LAST_TRY: Duration = Duration::from_millis(20);
+
 /// What is known so far.
 #[derive(Debug)]
 pub(crate) struct Course {
@@ -23,9 +26,10 @@ pub(crate) struct Course {
     rounds: u32,
     /// Rest that a server has asked for in this round.
     rest: Duration,
+    /// As much of the last wait as a server has asked for.
+    rested: Duration,
     past_caches: bool,
     is_endless: bool,
-    is_last_try: bool,
 }
 
 #[derive(Debug, Default)]
@@ -54,9 +58,9 @@ impl Course {
             parts: 0,
             rounds: 0,
             rest: Duration::ZERO,
+            rested: Duration::ZERO,
             past_caches: false,
             is_endless: false,
-            is_last_try: false,
         }
     }
 
@@ -84,8 +88,11 @@ impl Course {
             let may_be_stale =
                 |mirror: &&usize| self.mirrors[**mirror].failure.as_ref().is_some_and(may_be_stale);
             return match order.iter().find(may_be_stale) {
-                Some(&mirror) if !self.is_last_try && !self.past_caches => {
-                    self.is_last_try = true;
+                Some(&mirror) if !self.past_caches => {
+                    // From here on it is asked like any other: what may pass is met with patience.
+                    self.past_caches = true;
+                    let state = &mut self.mirrors[mirror];
+                    (state.is_given_up, state.was_asked) = (false, true);
                     Step::Ask { mirror, past_caches: true }
                 }
                 _ => Step::GiveUp,
@@ -101,7 +108,17 @@ impl Course {
             state.was_asked = false;
         }
         self.rounds += 1;
-        Step::Wait(self.backoff.wait(self.rounds, random) + std::mem::take(&mut self.rest))
+        self.rested = std::mem::take(&mut self.rest);
+        Step::Wait(self.backoff.wait(self.rounds, random) + self.rested)
+    }
+
+    /// The last wait, if only `left` is left until all must be over: cut, so that there is time for another try behind it.
+    /// None if there is not, or if a server wants more rest than that.
+    pub(crate) fn wait_within(&self, wait: Duration, left: Duration) -> Option<Duration> {
+        if left < LAST_TRY || self.rested >= left {
+            return None;
+        }
+        Some(wait.min(self.rested + (left - self.rested) / 2))
     }
 
     /// A mirror brought a good part of what was wanted: what failed before counts no more.
@@ -253,6 +270,35 @@ mod tests {
         assert_eq!(course.next(&[0, 1], 0), Step::Ask { mirror: 1, past_caches: true });
         course.failed(1, FetchErrorKind::Missing);
         assert_eq!(course.next(&[0, 1], 0), Step::GiveUp);
+    }
+
+    #[test]
+    fn a_trouble_after_a_refusal_is_met_with_patience() {
+        let mut course = course(1).endless();
+        course.next(&[0], 0);
+        course.failed(0, FetchErrorKind::Missing);
+        for _ in 0..100 {
+            assert_eq!(course.next(&[0], 0), Step::Ask { mirror: 0, past_caches: true });
+            course.failed(0, ENDED);
+            assert!(matches!(course.next(&[0], 0), Step::Wait(_)));
+        }
+        assert_eq!(course.next(&[0], 0), Step::Ask { mirror: 0, past_caches: true });
+        course.failed(0, FetchErrorKind::Missing);
+        assert_eq!(course.next(&[0], 0), Step::GiveUp);
+    }
+
+    #[test]
+    fn a_wait_leaves_time_for_another_try_unless_a_server_wants_it_all() {
+        let seconds = Duration::from_secs;
+        let mut course = course(1);
+        assert_eq!(course.wait_within(seconds(3), seconds(8)), Some(seconds(3)));
+        assert_eq!(course.wait_within(seconds(30), seconds(8)), Some(seconds(4)));
+        assert_eq!(course.wait_within(seconds(30), Duration::from_millis(1)), None);
+        course.next(&[0], 0);
+        course.failed(0, busy(6));
+        assert_eq!(course.next(&[0], 0), Step::Wait(seconds(6)));
+        assert_eq!(course.wait_within(seconds(30), seconds(8)), Some(seconds(7)));
+        assert_eq!(course.wait_within(seconds(6), seconds(6)), None);
     }
 
     #[test]

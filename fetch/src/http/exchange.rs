@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
+use hyper::StatusCode;
 use hyper::http::header::{ETAG, HeaderValue};
 
 use super::belief::{self, Answer, Asked};
@@ -94,6 +95,13 @@ impl Brought {
                             && belief::wants_certificate(&body.front(LONGEST_REASON).await) =>
                     {
                         Err(FetchErrorKind::Rejected("it answers with status 400".into()))
+                    }
+                    // The page of a portal is shorter than a pack, and not always called a page.
+                    Err(FetchErrorKind::Short)
+                        if parts.status == StatusCode::OK
+                            && belief::starts_like_a_page(&body.front(LONGEST_REASON).await) =>
+                    {
+                        Err(FetchErrorKind::Portal)
                     }
                     judged => judged,
                 }?;

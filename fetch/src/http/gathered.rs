@@ -10,6 +10,8 @@ use crate::{FetchErrorKind, Trouble, WrongAnswer};
 
 /// So many bytes make up for the failures before them.
 const PROGRESS: usize = 1 << 16;
+/// A whole answer of so many bytes is a part; one of fewer is a crumb, and few of these are borne.
+const PART: usize = 512;
 
 /// Bytes somebody wants.
 #[derive(Clone, Debug)]
@@ -73,7 +75,12 @@ impl Gathered {
                     course.failed(mirror, FetchErrorKind::Wrong(WrongAnswer::LengthUnknown));
                 }
             }
-            None if !self.is_complete(wanted) => course.fell_short(mirror),
+            None if !self.is_complete(wanted) => {
+                if came >= PART {
+                    course.progressed();
+                }
+                course.fell_short(mirror);
+            }
             None => {}
         }
     }

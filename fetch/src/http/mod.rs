@@ -141,6 +141,22 @@ impl HttpSource {
         }
         Ok(())
     }
+
+    fn open_in_doubt(
+        &self,
+        object: &str,
+        at_most: u64,
+        doubt: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64, FetchError> {
+        buffer.clear();
+        // There is no question for no bytes that tells the length of the object.
+        let range = 0..at_most.max(1);
+        let gathered = self.wait_for(&Wanted { object: object.to_owned(), range, may_end: true, doubt })?;
+        *buffer = gathered.bytes;
+        buffer.truncate(usize::try_from(at_most).unwrap_or(usize::MAX));
+        Ok(gathered.total.expect("a front is complete only when the length is known"))
+    }
 }
 
 impl Source for HttpSource {
@@ -159,14 +175,21 @@ impl Source for HttpSource {
     }
 
     fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
-        buffer.clear();
-        // There is no question for no bytes that tells the length of the object.
-        let range = 0..at_most.max(1);
-        let gathered =
-            self.wait_for(&Wanted { object: object.to_owned(), range, may_end: true, doubt: 0 })?;
-        *buffer = gathered.bytes;
-        buffer.truncate(usize::try_from(at_most).unwrap_or(usize::MAX));
-        Ok(gathered.total.expect("a front is complete only when the length is known"))
+        self.open_in_doubt(object, at_most, 0, buffer)
+    }
+
+    fn open_again(
+        &self,
+        object: &str,
+        at_most: u64,
+        doubt: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64, FetchError> {
+        self.open_in_doubt(object, at_most, doubt, buffer)
+    }
+
+    fn locate(&self, object: &str) -> String {
+        self.client.located(object)
     }
 
     fn spent(&self) -> Spent {

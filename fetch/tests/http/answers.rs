@@ -208,6 +208,29 @@ fn a_page_instead_of_an_index_is_told_as_such() {
 }
 
 #[test]
+fn a_page_that_nobody_calls_one_is_told_from_an_object_that_is_too_short() {
+    let server = Server::start(|_| Reply::new(200, "<html>log in</html>"));
+    let kind = refusal(&source(&[&server], config()), 0, 1000);
+    assert!(matches!(kind, FetchErrorKind::Portal), "{kind:?}");
+}
+
+#[test]
+fn a_server_that_sends_parts_is_asked_for_the_rest_as_long_as_they_are_no_crumbs() {
+    let parts = |len: usize| {
+        Server::start(move |asked| {
+            let range = asked.range(100_000).expect("a range");
+            Reply::part(&object(100_000), range.start..range.end.min(range.start + len))
+        })
+    };
+    let server = parts(1000);
+    assert_eq!(read(&source(&[&server], config()), 0, 50_000).expect("read"), object(50_000));
+    assert_eq!(server.asked().len(), 50);
+    let server = parts(1);
+    read(&source(&[&server], config()), 0, 50_000).expect_err("crumbs");
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[test]
 fn what_is_missing_is_asked_for_once_more_past_caches() {
     for (status, is_missing) in [(404, true), (410, true), (403, false)] {
         let server = Server::start(move |_| Reply::new(status, "no"));

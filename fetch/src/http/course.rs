@@ -115,10 +115,8 @@ impl Course {
     /// The last wait, if only `left` is left until all must be over: cut, so that there is time for another try behind it.
     /// None if there is not, or if a server wants more rest than that.
     pub(crate) fn wait_within(&self, wait: Duration, left: Duration) -> Option<Duration> {
-        if left < LAST_TRY || self.rested >= left {
-            return None;
-        }
-        Some(wait.min(self.rested + (left - self.rested) / 2))
+        let unclaimed = left.checked_sub(self.rested).filter(|unclaimed| !unclaimed.is_zero())?;
+        (left >= LAST_TRY).then(|| wait.min(self.rested + unclaimed / 2))
     }
 
     /// A mirror brought a good part of what was wanted: what failed before counts no more.

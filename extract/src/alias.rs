@@ -4,11 +4,17 @@
 //! otherwise is refused: it would change while it is read, and nobody can have meant that.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use crate::seed::Identity;
+use crate::seed::{Identity, Window};
 use crate::target::guard;
+
+/// Devices on devices that are looked through.
+const DEEPEST: usize = 16;
+/// What the kernel counts a device in.
+const SECTOR: u64 = 512;
 
 /// How a seed relates to a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,56 +27,89 @@ pub enum Relation {
     Overlapping,
 }
 
-/// How two files or devices relate.
-pub fn relation(one: Identity, other: Identity) -> Relation {
-    if one == other {
+/// How a part of a file or device relates to another.
+pub fn relation(one: &Window, other: &Window) -> Relation {
+    if one.identity() == other.identity() {
         return Relation::Same;
     }
-    match (one, other) {
-        (Identity::File(..), Identity::File(..)) => Relation::Apart,
-        (Identity::Device(one), Identity::Device(other)) => devices(one, other),
-        (Identity::Device(device), file) | (file, Identity::Device(device)) => {
-            if backing(device) == Some(file) { Relation::Overlapping } else { Relation::Apart }
-        }
+    let [one, other] =
+        [one, other].map(|window| Extent::of(window.identity(), window.range()).at_the_bottom());
+    if one.overlaps(&other) { Relation::Overlapping } else { Relation::Apart }
+}
+
+/// Whether two devices share bytes of one disk.
+pub(crate) fn share_a_disk(one: u64, other: u64) -> bool {
+    let [one, other] = [one, other].map(|device| {
+        let extent = Extent::of(Identity::Device(device), 0..u64::MAX);
+        extent.on_its_disk().unwrap_or(extent)
+    });
+    one.overlaps(&other)
+}
+
+/// Bytes of a file or device.
+#[derive(Debug)]
+struct Extent {
+    lies_in: Identity,
+    bytes: Range<u64>,
+}
+
+impl Extent {
+    fn of(lies_in: Identity, bytes: Range<u64>) -> Self {
+        Self { lies_in, bytes }
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        self.lies_in == other.lies_in
+            && self.bytes.start < other.bytes.end
+            && other.bytes.start < self.bytes.end
+    }
+
+    /// The same bytes as a part of what lies on nothing else.
+    fn at_the_bottom(self) -> Self {
+        (0..DEEPEST)
+            .try_fold(self, |extent, _| match extent.on_its_disk().or_else(|| extent.in_its_file()) {
+                Some(below) => Ok(below),
+                None => Err(extent),
+            })
+            .unwrap_or_else(|bottom| bottom)
+    }
+
+    /// The same bytes of the disk, if this is a partition.
+    fn on_its_disk(&self) -> Option<Self> {
+        let Identity::Device(device) = self.lies_in else { return None };
+        let partition =
+            fs::canonicalize(guard::sys(device)).ok().filter(|sys| sys.join("partition").exists())?;
+        let number = fs::read_to_string(partition.parent()?.join("dev")).ok()?;
+        let (major, minor) = number.trim().split_once(':')?;
+        let disk = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
+        self.moved_to(Identity::Device(disk), sectors(&partition, "start")?, sectors(&partition, "size")?)
+    }
+
+    /// The same bytes of the file or device that a loop device shows, if this is one.
+    fn in_its_file(&self) -> Option<Self> {
+        let Identity::Device(device) = self.lies_in else { return None };
+        let device = guard::sys(device);
+        let path = fs::read_to_string(device.join("loop/backing_file")).ok()?;
+        let shown = Path::new(path.trim_end_matches('\n')).metadata().ok()?;
+        let lies_in = if shown.file_type().is_block_device() {
+            Identity::Device(shown.rdev())
+        } else {
+            Identity::File(shown.dev(), shown.ino())
+        };
+        self.moved_to(lies_in, number(&device, "loop/offset")?, sectors(&device, "size")?)
+    }
+
+    /// These bytes of something that is the `len` bytes from `start` of another.
+    fn moved_to(&self, lies_in: Identity, start: u64, len: u64) -> Option<Self> {
+        let place = |at: u64| start.checked_add(at.min(len));
+        Some(Self { lies_in, bytes: place(self.bytes.start)?..place(self.bytes.end)? })
     }
 }
 
-fn devices(one: u64, other: u64) -> Relation {
-    let is_apart = match (extent(one), extent(other)) {
-        (Some(one), Some(other)) if one.disk == other.disk => {
-            one.end <= other.start || other.end <= one.start
-        }
-        // Two loop devices may show different parts of their file, but nobody lays out slots like that.
-        _ => backing(one).is_none_or(|file| Some(file) != backing(other)),
-    };
-    if is_apart { Relation::Apart } else { Relation::Overlapping }
+fn number(device: &Path, file: &str) -> Option<u64> {
+    fs::read_to_string(device.join(file)).ok()?.trim().parse().ok()
 }
 
-/// The file that a loop device, or the loop device under a partition, shows.
-fn backing(device: u64) -> Option<Identity> {
-    let disk = disk(&guard::sys(device))?;
-    let path = fs::read_to_string(disk.join("loop/backing_file")).ok()?;
-    let metadata = Path::new(path.trim_end_matches('\n')).metadata().ok()?;
-    Some(Identity::File(metadata.dev(), metadata.ino()))
-}
-
-/// The part of a disk that a device is, in sectors.
-struct Extent {
-    disk: std::path::PathBuf,
-    start: u64,
-    end: u64,
-}
-
-fn extent(device: u64) -> Option<Extent> {
-    let sys = guard::sys(device);
-    let number = |file: &str| fs::read_to_string(sys.join(file)).ok()?.trim().parse::<u64>().ok();
-    // A disk as a whole has no start.
-    let start = number("start").unwrap_or(0);
-    Some(Extent { disk: disk(&sys)?, start, end: start.checked_add(number("size")?)? })
-}
-
-/// The disk that a device is, or is a partition of.
-fn disk(sys: &Path) -> Option<std::path::PathBuf> {
-    let device = fs::canonicalize(sys).ok()?;
-    if device.join("partition").exists() { device.parent().map(Path::to_owned) } else { Some(device) }
+fn sectors(device: &Path, file: &str) -> Option<u64> {
+    number(device, file)?.checked_mul(SECTOR)
 }

@@ -137,7 +137,10 @@ impl Holdings<'_> {
                 wanted: &|short, len| wanted.is_none_or(|wanted| wanted.has(short, len)),
                 progress: &progress,
             };
-            let (found, unreadable) = scan.run(seed, parts.unwrap_or_else(|| seed.extents()));
+            let (found, unreadable) = match parts {
+                Some(parts) => scan.run(seed, parts),
+                None => scan.run_all(seed),
+            };
             for gap in unreadable {
                 let notice = Notice::Unreadable { seed: &seed.name, range: gap.range, error: &gap.error };
                 self.observer.notice(&notice);
@@ -154,11 +157,32 @@ impl Holdings<'_> {
             self.places.add(chunk.short, chunk.len, Place { seed: number, offset: chunk.offset });
         }
         if self.wanted.is_none() {
-            let entries = found.iter().map(|found| Entry { short: found.short, len: found.len, repeats: 0 });
+            let entries = with_holes(&found, self.params.zero_chunk(), seed.size());
             self.known.extend(leaf_lists(entries).map(|list| (*list.hash(), list)));
         }
         Ok(())
     }
+}
+
+/// The entries of what was found in a seed of `size` bytes, with the chunks of `zeros` bytes that were not looked for in
+/// holes.
+fn with_holes(found: &[Found], zeros: u32, size: u64) -> impl Iterator<Item = Entry> {
+    let entry = |short, len, repeats| Entry { short, len, repeats };
+    let hole = move |range: Range<u64>| {
+        let count = range.end.saturating_sub(range.start) / u64::from(zeros);
+        (count > 0).then(|| entry(ShortName::ZERO, zeros, count - 1))
+    };
+    let end_of = |found: &Found| found.offset + u64::from(found.len);
+    let mut at = 0;
+    let behind = found.last().map_or(0, end_of);
+    let rest = size.saturating_sub(behind) % u64::from(zeros);
+    let rest = u32::try_from(rest).ok().filter(|rest| *rest > 0);
+    let chunks = found.iter().flat_map(move |found| {
+        let before = hole(at..found.offset);
+        at = end_of(found);
+        before.into_iter().chain([entry(found.short, found.len, 0)])
+    });
+    chunks.chain(hole(behind..size)).chain(rest.map(|rest| entry(ShortName::ZERO, rest, 0)))
 }
 
 /// The entries of lists that follow each other, with the offsets of their first chunks.

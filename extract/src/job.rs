@@ -237,6 +237,18 @@ pub enum Notice<'a> {
         /// Why.
         error: &'a std::io::Error,
     },
+    /// Something in the state directory that is out of date could not be removed.
+    Leftover {
+        /// Why.
+        error: &'a std::io::Error,
+    },
+    /// An update in place goes on without a journal.
+    Unjournaled {
+        /// Bytes that a power cut may cost in downloads.
+        bytes: u64,
+        /// Why.
+        error: &'a std::io::Error,
+    },
     /// What was written reads back as something else. It is fetched, and written once more.
     Rewritten {
         /// Where: whole blocks, neighbours joined.
@@ -336,10 +348,6 @@ pub enum ExtractError {
         /// Bytes allowed.
         allowed: u64,
     },
-    /// The state directory cannot be written.
-    State(std::io::Error),
-    /// The journal of an in-place update cannot be written.
-    Journal(std::io::Error),
     /// The observer wanted it so. What was written stays, and running again continues.
     Cancelled,
 }
@@ -354,8 +362,6 @@ impl std::fmt::Display for ExtractError {
             Self::TooMuch { needed, allowed } => {
                 write!(f, "{needed} bytes would be downloaded, {allowed} are allowed")
             }
-            Self::State(_) => f.write_str("the state directory cannot be written"),
-            Self::Journal(_) => f.write_str("the journal cannot be written"),
             Self::Cancelled => f.write_str("interrupted"),
         }
     }
@@ -367,7 +373,6 @@ impl std::error::Error for ExtractError {
             Self::Index(error) => error.source(),
             Self::Target(error) => error.source(),
             Self::Store(error) => error.source(),
-            Self::State(error) | Self::Journal(error) => Some(error),
             _ => None,
         }
     }

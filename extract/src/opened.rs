@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::alias::{Relation, relation};
 use crate::job::{ExtractError, Job, SeedPart};
 use crate::seed::{Seed, Window};
+use crate::survey::{Looked, OpenIndex};
 use crate::target::{
     Destination, Device, Existing, Pipe, Place, Refusal, Replacement, Target, TargetError, directory_of,
     is_device, mark, part_of,
@@ -37,6 +38,35 @@ impl Job<'_> {
                 Ok((window, true))
             }
         }
+    }
+
+    /// What a file that is to be replaced holds, if that is the image already: then it stays as it is.
+    pub(crate) fn look_at_replaced(
+        &mut self,
+        index: OpenIndex,
+    ) -> Result<Result<(Window, Looked), OpenIndex>, ExtractError> {
+        let Destination::Path { path, existing: Existing::Replace } = &self.destination else {
+            return Ok(Err(index));
+        };
+        let len = index.head().record().image_len();
+        let window = Window::open(path, None).ok();
+        let window = window.filter(|window| window.is_regular() && window.size() == len);
+        // What an earlier run has begun beside it is finished, lest it stay there.
+        let is_begun = path.canonicalize().is_ok_and(|path| part_of(&path).exists());
+        let window = window.filter(|_| !is_begun);
+        let Some(window) = window.filter(|_| !self.options.ignore_target) else { return Ok(Err(index)) };
+        let (seeds, own_lists) = (std::mem::take(&mut self.seeds), self.own_lists.take());
+        let (survey, index) = match self.look(index, Some(window.clone()), true)? {
+            Looked::Wrong(survey, index) if !survey.is_right => (survey, index),
+            right => return Ok(Ok((window, right))),
+        };
+        if let OpenIndex::Whole(recipe) = &index
+            && survey.kept(&recipe.said()?).iter().all(|kept| *kept)
+        {
+            return Ok(Ok((window, Looked::Wrong(survey, index))));
+        }
+        (self.seeds, self.own_lists) = (seeds, own_lists);
+        Ok(Err(index))
     }
 
     pub(crate) fn open_target(&mut self, image_len: u64) -> Result<Opened, ExtractError> {
@@ -86,10 +116,10 @@ impl Job<'_> {
     /// Leaves out seeds that are the target itself, and refuses those that overlap it otherwise.
     fn expect_no_overlap(&mut self, path: &Path) -> Result<(), ExtractError> {
         let opens = |error| TargetError::Open(path.to_owned(), error);
-        let target = Window::open(path, None).map_err(opens)?.identity();
+        let target = Window::open(path, None).map_err(opens)?;
         let mut overlapping = None;
         self.seeds.retain(|part| {
-            match part.seed.identity().map_or(Relation::Apart, |seed| relation(seed, target)) {
+            match part.seed.as_window().map_or(Relation::Apart, |seed| relation(seed, &target)) {
                 Relation::Apart => true,
                 Relation::Same => false,
                 Relation::Overlapping => {

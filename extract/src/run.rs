@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::capped::Capped;
 use crate::demand;
 use crate::front::Front;
+use crate::error::IndexError;
 use crate::job::{ExtractError, Job, Notice, Report, Verify, Version};
 use crate::journal::Journal;
 use crate::known::KnownImage;
@@ -35,6 +36,13 @@ impl Job<'_> {
 
     fn make(mut self) -> Result<Report, ExtractError> {
         let index = self.open_index()?;
+        let index = match self.look_at_replaced(index)? {
+            Ok((window, looked)) => {
+                let report = self.confirm(looked, &window)?;
+                return report.ok_or(ExtractError::Index(IndexError::Blocks));
+            }
+            Err(index) => index,
+        };
         let image_len = index.head().record().image_len();
         let mut opened = self.open_target(image_len)?;
         if let Opened::Right(path) = &opened {
@@ -68,7 +76,8 @@ impl Job<'_> {
         let in_place = prepared.in_place;
         let nothing_to_do = prepared.plan.missing.is_empty();
         if let (Some(state), Some(path), false) = (&self.state, &path, nothing_to_do) {
-            state.forget(path).map_err(ExtractError::State)?;
+            // Who believes what is remembered compares it first: then it costs a look and no more.
+            self.tell_kept(state.forget(path));
         }
         let journal = match prepared.journal.take() {
             // One that an earlier run has left is done with when this one is.
@@ -77,7 +86,11 @@ impl Job<'_> {
                 let needed = prepared.journal_seed.map(|seed| prepared.plan.read_of(seed, blocks));
                 let longest = demand::longest_journal(&self.options);
                 let journal = Journal::start(&path, longest, needed.unwrap_or_default());
-                Some(journal.map_err(ExtractError::Journal)?)
+                if let Err(error) = &journal {
+                    let bytes = prepared.plan.totals.saves;
+                    self.observer.notice(&Notice::Unjournaled { bytes, error });
+                }
+                journal.ok()
             }
             _ => None,
         };
@@ -111,8 +124,9 @@ impl Job<'_> {
         }
         let cleared = target.clear_tail(self.observer)?;
         target.finish()?;
-        saved.finish().map_err(ExtractError::Journal)?;
-        self.drop_staged()?;
+        // The image is there, whatever stays of what helped to make it.
+        self.tell_kept(saved.finish());
+        self.drop_staged();
         if let (Some(state), Some(path)) = (&self.state, &path)
             && self.options.verify != Verify::Off
             // An earlier run may have been cut short between the image and this.
@@ -140,15 +154,20 @@ impl Job<'_> {
         {
             return Err(refused().into());
         }
+        self.confirm(looked, &window)?.ok_or_else(|| refused().into())
+    }
+
+    /// Makes sure that the medium has what was `looked` at in `window`, if that is the image.
+    fn confirm(&self, looked: Looked, window: &Window) -> Result<Option<Report>, ExtractError> {
         let prepared = self.prepare(looked)?;
         if !prepared.plan.missing.is_empty() {
-            return Err(refused().into());
+            return Ok(None);
         }
         if self.options.verify != Verify::Off {
             // Whoever wrote it may not have waited for the medium.
             window.file().sync_data().map_err(TargetError::Flush)?;
         }
-        Ok(self.report(&prepared, 0, 0))
+        Ok(Some(self.report(&prepared, 0, 0)))
     }
 
     /// Tells what making the image would take, whether or not it may be written, and touches nothing.
@@ -172,6 +191,10 @@ impl Job<'_> {
     /// Finds the way to the image without opening the target for writing.
     fn foresee(&mut self, index: OpenIndex) -> Result<Foreseen, ExtractError> {
         let (content, rereads) = self.look_at_target()?;
+        let index = match self.look_at_replaced(index)? {
+            Ok((_, looked)) => return Ok(Foreseen::ByFrames(Box::new(self.prepare(looked)?))),
+            Err(index) => index,
+        };
         self.add_replaced();
         let looked = match self.look(index, content, rereads)? {
             Looked::Wrong(mut survey, index) => match self.find_way(&mut survey, &index)? {
@@ -204,10 +227,16 @@ impl Job<'_> {
     }
 
     /// Removes what was put aside for the image, which is there.
-    pub(crate) fn drop_staged(&self) -> Result<(), ExtractError> {
-        match (&self.state, self.path()) {
-            (Some(state), Some(path)) => state.drop_staged(&path).map_err(ExtractError::State),
-            _ => Ok(()),
+    pub(crate) fn drop_staged(&self) {
+        if let (Some(state), Some(path)) = (&self.state, self.path()) {
+            self.tell_kept(state.drop_staged(&path));
+        }
+    }
+
+    /// Tells if something that helped an update could not be `removed`: the image is what it is all the same.
+    pub(crate) fn tell_kept(&self, removed: std::io::Result<()>) {
+        if let Err(error) = removed {
+            self.observer.notice(&Notice::Leftover { error: &error });
         }
     }
 

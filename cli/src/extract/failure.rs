@@ -41,7 +41,6 @@ pub(crate) fn of(error: ExtractError) -> Failure {
         ),
         ExtractError::Target(error) => target(error),
         ExtractError::TooMuch { .. } => (Exit::Policy, Some("raise --max-download, or give better seeds")),
-        ExtractError::State(error) | ExtractError::Journal(error) => (io_exit(error), None),
         ExtractError::Cancelled => (Exit::Interrupted, Some("run the same command again to go on")),
         _ => (Exit::Internal, None),
     };

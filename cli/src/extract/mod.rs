@@ -232,17 +232,11 @@ impl Task {
 
     /// Hands the task to `verb`, which writes or only looks.
     fn run<T>(self, what: &What, options: Options, observer: &Watch, verb: &Verb<T>) -> Result<T, Failure> {
-        let state = match verb {
-            Verb::Writes(_) => what.state.as_deref().map(State::open),
-            Verb::Looks(_) => what.state.as_deref().map(State::look),
-        };
-        let state = state.transpose().map_err(|error| {
-            let path = what.state.clone().unwrap_or_default();
-            Failure::new(failure::io_exit(&error), In { path, error })
-                .hint("--state names a directory that can be written, or can be made")
-        })?;
+        let writes = matches!(verb, Verb::Writes(_));
+        let state =
+            what.state.as_deref().map(|state| open_state(state, writes, observer)).transpose()?.flatten();
         let is_stream = self.target == STDOUT;
-        let destination = self.destination(what, observer, matches!(verb, Verb::Writes(_)))?;
+        let destination = self.destination(what, observer, writes)?;
         let image_len = match &self.aim.version {
             Wanted::Index(index) => Some(index.record().image_len()),
             Wanted::Object(_) => None,
@@ -251,7 +245,7 @@ impl Task {
             // Seeds may be long, and what is piped in is gone.
             destination.probe(image_len).map_err(|error| failure::of(error.into()))?;
         }
-        let there = what.state.as_deref().filter(|state| state.is_dir());
+        let there = what.state.as_deref().filter(|path| state.is_some() && path.is_dir());
         // What is piped in must not take the room of the image.
         let scratch = Scratch::choose(there, destination.path(), &options.limits)
             .leaving(image_len.unwrap_or(0), destination.path());
@@ -272,6 +266,21 @@ impl Task {
             let is_cut = is_stream && Observer::is_cancelled(observer);
             failure::of(if is_cut { ExtractError::Cancelled } else { error })
         })
+    }
+}
+
+/// The memory in the directory `path`; none if it cannot be used: no update fails for want of a hint.
+fn open_state(path: &Path, writes: bool, watch: &Watch) -> Result<Option<State>, Failure> {
+    match if writes { State::open(path) } else { State::look(path) } {
+        Ok(state) => Ok(Some(state)),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(Failure::new(Exit::Usage, In { path: path.to_owned(), error })
+                .hint("--state names a directory, or one that can be made"))
+        }
+        Err(error) => {
+            watch.stateless(path, &error);
+            Ok(None)
+        }
     }
 }
 

@@ -133,6 +133,16 @@ impl Watch {
         }
     }
 
+    /// Tells that nothing will be remembered in `state`.
+    pub(super) fn stateless(&self, state: &Path, error: &io::Error) {
+        self.warn(&format!(
+            "the state directory {} cannot be used, it goes on without: nothing is remembered, and an update in place \
+             that is cut short downloads again what it was moving: {error}",
+            state.display()
+        ));
+        self.event(&json!({"ev": "stateless", "why": error.to_string()}));
+    }
+
     /// Tells that what `index` says of `seed` is not known, so that it will be scanned.
     pub(super) fn misled(&self, seed: &str, index: &str, error: &(dyn Error + 'static)) {
         let why = chain(error);
@@ -201,6 +211,17 @@ impl Observer for Watch {
             Notice::Forgotten { error } => {
                 self.warn(&format!("what was installed cannot be remembered: {error}"));
                 self.event(&json!({"ev": "forgotten"}));
+            }
+            Notice::Leftover { error } => {
+                self.warn(&format!("something in the state directory cannot be removed: {error}"));
+                self.event(&json!({"ev": "leftover", "why": error.to_string()}));
+            }
+            Notice::Unjournaled { bytes, error } => {
+                self.warn(&format!(
+                    "the update goes on without a journal, so a power cut may cost the download of {}: {error}",
+                    human(*bytes)
+                ));
+                self.event(&json!({"ev": "unjournaled", "bytes": bytes, "why": error.to_string()}));
             }
             Notice::Rewritten { ranges } => {
                 let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();

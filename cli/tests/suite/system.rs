@@ -72,6 +72,14 @@ impl LoopDevice {
         or_skip("loop device", device).map(|device| Self(PathBuf::from(device)))
     }
 
+    /// One that shows `len` bytes from `offset` of the file.
+    #[track_caller]
+    pub(crate) fn of_part(file: &Path, offset: usize, len: usize) -> Option<Self> {
+        let (offset, len) = (format!("--offset={offset}"), format!("--sizelimit={len}"));
+        let device = run("losetup", &["--find", "--show", &offset, &len, text(file)]);
+        or_skip("loop device", device).map(|device| Self(PathBuf::from(device)))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }

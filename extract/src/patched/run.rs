@@ -40,7 +40,7 @@ impl Job<'_> {
         let totals = way.totals();
         opened.make_room(totals.write - totals.zero).inspect_err(|_| opened.discard())?;
         if let (Some(state), Some(path), false) = (&self.state, self.path(), way.is_empty()) {
-            state.forget(&path).map_err(ExtractError::State)?;
+            self.tell_kept(state.forget(&path));
         }
         let started = Instant::now();
         let flush_every = (self.options.verify != Verify::Off).then_some(FLUSH);
@@ -63,18 +63,18 @@ impl Job<'_> {
         }
         let cleared = target.clear_tail(self.observer)?;
         target.finish()?;
-        self.conclude_patched(&way, &survey, &index)?;
+        self.conclude_patched(&way, &survey, &index);
         survey.phases.settle = started.elapsed();
         let report = Report { written: done.written, cleared, ..self.report_way(&way, &survey, &index) };
         Ok(ByPatch::Done(Box::new(report)))
     }
 
     /// Forgets what an earlier run has saved, and remembers what the target is.
-    fn conclude_patched(&self, way: &Way, survey: &Survey, index: &OpenIndex) -> Result<(), ExtractError> {
+    fn conclude_patched(&self, way: &Way, survey: &Survey, index: &OpenIndex) {
         if let Some(journal) = survey.journal.as_ref().filter(|journal| journal.exists()) {
-            std::fs::remove_file(journal).map_err(ExtractError::Journal)?;
+            self.tell_kept(std::fs::remove_file(journal));
         }
-        self.drop_staged()?;
+        self.drop_staged();
         if let (Some(state), Some(path)) = (&self.state, self.path())
             && self.options.verify != Verify::Off
         {
@@ -88,7 +88,6 @@ impl Job<'_> {
                 self.observer.notice(&Notice::Forgotten { error: &error });
             }
         }
-        Ok(())
     }
 
     /// What going by `way` comes to.

@@ -8,6 +8,7 @@ mod directory;
 mod medium;
 mod mended;
 mod scan;
+mod sparse;
 mod store;
 mod window;
 

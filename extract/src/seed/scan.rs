@@ -15,6 +15,8 @@ use chunk_index::ShortName;
 
 use crate::seed::{SECTOR, Seed};
 
+use super::sparse::in_step;
+
 /// Bytes of a unit.
 const UNIT: u64 = 16 << 20;
 /// Largest chunks read before a unit to get into step.
@@ -63,6 +65,15 @@ impl std::fmt::Debug for Scan<'_> {
 }
 
 impl Scan<'_> {
+    /// The wanted chunks in `seed` but for long holes, and what was unreadable.
+    pub(crate) fn run_all(&self, seed: &Seed) -> (Vec<Found>, Vec<Unreadable>) {
+        let extents = seed.extents();
+        match seed.as_window() {
+            Some(_) => self.run(seed, in_step(self.params, seed, extents, &|| (self.progress)(0))),
+            None => self.run(seed, extents),
+        }
+    }
+
     /// The wanted chunks in `parts` of `seed`, which ascend, and what was unreadable.
     pub(crate) fn run(&self, seed: &Seed, parts: Vec<Range<u64>>) -> (Vec<Found>, Vec<Unreadable>) {
         let units: Vec<Unit> = parts.into_iter().flat_map(Unit::of_extent).collect();
@@ -227,7 +238,7 @@ mod tests {
 
     fn run(seed: &Seed, threads: usize) -> Vec<Found> {
         let scan = Scan { params: Params::DEFAULT, threads, wanted: &|_, _| true, progress: &|_| true };
-        scan.run(seed, seed.extents()).0
+        scan.run_all(seed).0
     }
 
     #[test]
@@ -256,7 +267,7 @@ mod tests {
     fn a_cancelled_scan_ends_early() {
         let (_file, seed) = seed(&noise(40 << 20));
         let scan = Scan { params: Params::DEFAULT, threads: 1, wanted: &|_, _| true, progress: &|_| false };
-        let (found, _) = scan.run(&seed, seed.extents());
+        let (found, _) = scan.run_all(&seed);
         assert!(found.iter().all(|found| found.offset < UNIT));
     }
 }

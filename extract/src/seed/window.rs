@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::medium::Medium;
 use crate::target::drop_pages;
 
-/// A hole shorter than this is read: a scan that starts anew loses its place in the chunks.
+/// A hole shorter than this is read: to find the place in the chunks behind it costs reading, too.
 const WORTH_SKIPPING: u64 = 16 << 20;
 /// What a page cache holds as one is at most so long, and starts at a multiple of its length.
 const LARGEST_FOLIO: u64 = 2 << 20;
@@ -94,6 +94,11 @@ impl Window {
 
     pub(crate) fn start(&self) -> u64 {
         self.range.start
+    }
+
+    /// Where in its file or device it lies.
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.range.clone()
     }
 
     pub(crate) fn file(&self) -> &File {

@@ -5,8 +5,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::alias::{Relation, relation};
-use crate::seed::Identity;
+use crate::alias::share_a_disk;
 
 /// Why a target is not touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +84,7 @@ fn is_swap(is_it: impl Fn(&Path) -> bool) -> bool {
 pub(super) fn shown_by(number: u64) -> Option<String> {
     let overlaps = |backing: &Path| {
         backing.metadata().is_ok_and(|backing| {
-            let [one, other] = [backing.rdev(), number].map(Identity::Device);
-            backing.file_type().is_block_device() && relation(one, other) != Relation::Apart
+            backing.file_type().is_block_device() && share_a_disk(backing.rdev(), number)
         })
     };
     loops().find(|(_, backing)| overlaps(backing)).map(|(name, _)| name)

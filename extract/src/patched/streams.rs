@@ -101,7 +101,7 @@ pub(super) fn make(
         let fetch = Fetch { doubt, ..*fetch };
         match make_once(links, number, old, &fetch, observer) {
             Err(error) if doubt < DOUBTS && !error.is::<FetchError>() && !observer.is_cancelled() => {
-                doubt += 1
+                doubt += 1;
             }
             made => return made,
         }

@@ -3,14 +3,13 @@
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chunk_fetch::http::{Cancel, Config, Credentials, Mirror, Netrc, Order, Proxies};
 use chunk_fetch::{CachedSource, DirectorySource, HttpSource, Source};
 
 use crate::exit::{Exit, Failure};
+use crate::extract::Watch;
 use crate::locate::In;
 use crate::size::Size;
 
@@ -75,6 +74,15 @@ pub(crate) struct Store {
     pub(crate) connections: usize,
 }
 
+/// What becomes of a run whose cache cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uncached {
+    /// It goes on without: a cache only spares downloads.
+    GoesOn,
+    /// It fails: keeping is what it is for.
+    Fails,
+}
+
 /// Reads at a time from a store on this machine.
 const LOCAL_READS: usize = 2;
 
@@ -87,7 +95,12 @@ pub(crate) fn is_url(text: &str) -> bool {
 
 impl Network {
     /// The store that the index at `url` lies in, and the index's name in it.
-    pub(crate) fn beside(&self, url: &str, stop: Arc<AtomicBool>) -> Result<(Store, String), Failure> {
+    pub(crate) fn beside(
+        &self,
+        url: &str,
+        uncached: Uncached,
+        watch: &Watch,
+    ) -> Result<(Store, String), Failure> {
         let (mirror, name) = Mirror::beside(url).map_err(usage)?;
         let host = mirror.host().to_owned();
         let mut mirrors = vec![self.equip(mirror, true)?];
@@ -101,7 +114,7 @@ impl Network {
             let is_same = mirror.host() == host;
             mirrors.push(self.equip(mirror, is_same)?);
         }
-        Ok((self.http(mirrors, stop)?, name))
+        Ok((self.http(mirrors, uncached, watch)?, name))
     }
 
     /// Whether the store of `index` is asked over a network.
@@ -115,7 +128,7 @@ impl Network {
     }
 
     /// The store for an index in the local directory `beside`.
-    pub(crate) fn local(&self, beside: &Path, stop: Arc<AtomicBool>) -> Result<Store, Failure> {
+    pub(crate) fn local(&self, beside: &Path, uncached: Uncached, watch: &Watch) -> Result<Store, Failure> {
         let (urls, directories): (Vec<_>, Vec<_>) = self.store.iter().partition(|store| is_url(store));
         match (&urls[..], &directories[..]) {
             ([], []) => {
@@ -134,7 +147,7 @@ impl Network {
                     self.equip(mirror, is_first)
                 };
                 let mirrors = mirrors.into_iter().map(equip).collect::<Result<_, Failure>>()?;
-                self.http(mirrors, stop)
+                self.http(mirrors, uncached, watch)
             }
             _ => {
                 Err(Failure::new(Exit::Usage, "--store names several directories, or a directory and a URL")
@@ -162,7 +175,7 @@ impl Network {
         with_netrc(mirror)
     }
 
-    fn http(&self, mirrors: Vec<Mirror>, stop: Arc<AtomicBool>) -> Result<Store, Failure> {
+    fn http(&self, mirrors: Vec<Mirror>, uncached: Uncached, watch: &Watch) -> Result<Store, Failure> {
         let read = |file: &PathBuf| fs::read(file).map_err(|error| unreadable(file, error));
         let mut config = Config::default();
         config.order = if self.ordered { Order::Ordered } else { Order::Equal };
@@ -181,16 +194,21 @@ impl Network {
         config.max_overfetch = self.max_overfetch.0;
         config.max_connections = usize::from(self.connections);
         config.inherit_query = self.inherit_query;
-        config.cancel = Cancel::from(stop);
+        config.cancel = Cancel::from(watch.stop());
         let source = HttpSource::new(mirrors, config).map_err(usage)?;
         let source: Box<dyn Source> = match &self.cache {
             None => Box::new(source),
-            Some(directory) => {
-                Box::new(CachedSource::new(source, directory, self.cache_size.0).map_err(|error| {
-                    Failure::new(Exit::Target, In { path: directory.clone(), error })
-                        .hint("--cache names a directory that can be written, or can be made")
-                })?)
-            }
+            Some(directory) => match (CachedSource::new(source, directory, self.cache_size.0), uncached) {
+                (Ok(cached), _) => Box::new(cached),
+                (Err((error, source)), Uncached::GoesOn) => {
+                    watch.uncached(directory, &error);
+                    Box::new(source)
+                }
+                (Err((error, _)), Uncached::Fails) => {
+                    return Err(Failure::new(Exit::Target, In { path: directory.clone(), error })
+                        .hint("--cache names a directory that can be written, or can be made"));
+                }
+            },
         };
         Ok(Store { source, connections: usize::from(self.connections) })
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::exit::{Exit, Failure, visible};
 use crate::extract::{Aim, Watch, failure, seeds};
 use crate::locate::In;
-use crate::network::Network;
+use crate::network::{Network, Uncached};
 use crate::output::Output;
 
 /// Arguments of `serve`.
@@ -108,7 +108,7 @@ pub(crate) fn proxy(proxy: &Proxy, output: &Output) -> Result<(), Failure> {
     let stop = watch.stop();
     // Both live as long as the process, which does nothing else.
     let watch: &'static Watch = Box::leak(Box::new(watch));
-    let aim = Aim::new(&proxy.index, &proxy.network, watch)?;
+    let aim = Aim::new(&proxy.index, &proxy.network, Uncached::GoesOn, watch)?;
     let source: &'static dyn Source = Box::leak(aim.store.source);
     let state = proxy.state.as_deref().map(State::open).transpose();
     let state = state.map_err(|error| {
@@ -133,7 +133,7 @@ pub(crate) fn proxy(proxy: &Proxy, output: &Output) -> Result<(), Failure> {
     };
     let image = job.open().map_err(failure::of)?;
     let name = aim.line;
-    let server = Server::new(Rebuilt::new(&name, image));
+    let server = Server::new(Rebuilt::new(&name, image)).for_addresses();
     listen(server, proxy.listen, proxy.access_log, output, &stop, |address| {
         format!("http://{address}/{name}")
     })

@@ -81,6 +81,10 @@ impl Source for Capped<'_> {
         self.inner.locate(object)
     }
 
+    fn forget(&self, object: &str) {
+        self.inner.forget(object);
+    }
+
     fn spent(&self) -> Spent {
         self.inner.spent()
     }

@@ -70,6 +70,11 @@ pub trait Source: Send + Sync {
         object.to_owned()
     }
 
+    /// Forgets what is kept of `object`: what it gave has turned out wrong, and was no range that can be asked for again.
+    fn forget(&self, object: &str) {
+        let _ = object;
+    }
+
     /// What reading has cost so far.
     fn spent(&self) -> Spent {
         Spent::default()
@@ -112,6 +117,10 @@ impl<S: Source + ?Sized> Source for &S {
 
     fn locate(&self, object: &str) -> String {
         (**self).locate(object)
+    }
+
+    fn forget(&self, object: &str) {
+        (**self).forget(object);
     }
 
     fn spent(&self) -> Spent {

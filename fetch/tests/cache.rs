@@ -1,7 +1,7 @@
 //! What was fetched once is not fetched again, and whatever happens to the cache happens to nobody else.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -89,6 +89,67 @@ fn what_may_change_is_not_kept() {
     assert!(files(directory.path()).is_empty());
 }
 
+/// Opens the pack.
+fn open(source: &impl Source, at_most: u64) -> Vec<u8> {
+    let mut buffer = b"old".to_vec();
+    assert_eq!(source.open(PACK, at_most, &mut buffer).expect("opened"), u64::MAX);
+    buffer
+}
+
+#[test]
+fn the_front_of_what_never_changes_is_kept_with_the_length_of_the_whole() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let inner = Endless::default();
+    let source = CachedSource::new(&inner, directory.path(), 1 << 20).expect("a cache");
+    assert_eq!(open(&source, 100), bytes(0..100));
+    assert_eq!(inner.asked(), [(0, 100)]);
+    // Another process, later.
+    let source = CachedSource::new(&inner, directory.path(), 1 << 20).expect("a cache");
+    assert_eq!(open(&source, 100), bytes(0..100));
+    assert_eq!(open(&source, 30), bytes(0..30));
+    read(&source, 50..90);
+    assert!(inner.asked().is_empty());
+    assert_eq!(source.served(), 100 + 30 + 40);
+    assert_eq!(open(&source, 150), bytes(0..150));
+    assert_eq!(inner.asked(), [(100, 150)]);
+}
+
+#[test]
+fn a_length_that_is_damaged_is_asked_for_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let inner = Endless::default();
+    let source = CachedSource::new(&inner, directory.path(), 1 << 20).expect("a cache");
+    open(&source, 100);
+    let is_length = |path: &PathBuf| path.file_name().is_some_and(|name| name == "length");
+    let file = files(directory.path()).into_iter().find(is_length).expect("it is kept");
+    let whole = fs::read(&file).expect("readable");
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        for damaged in [&damaged, &whole[..at]] {
+            File::create(&file).and_then(|mut file| file.write_all(damaged)).expect("written");
+            inner.asked();
+            assert_eq!(open(&source, 100), bytes(0..100));
+            assert_eq!(inner.asked(), [(0, 100)]);
+        }
+    }
+}
+
+#[test]
+fn what_is_forgotten_is_fetched_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let inner = Endless::default();
+    let source = CachedSource::new(&inner, directory.path(), 1 << 20).expect("a cache");
+    open(&source, 100);
+    read(&source, 500..600);
+    source.forget(PACK);
+    assert!(files(directory.path()).is_empty());
+    inner.asked();
+    open(&source, 100);
+    read(&source, 500..600);
+    assert_eq!(inner.asked(), [(0, 100), (500, 600)]);
+}
+
 #[test]
 fn damage_in_the_cache_is_found_and_fetched_anew() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -167,10 +228,14 @@ fn a_cache_that_fails_is_no_failure() {
     fs::remove_dir_all(&root).expect("removed");
     File::create(&root).expect("in its place");
     read(&source, 0..100);
+    assert_eq!(open(&source, 100), bytes(0..100));
     source.read_again(PACK, 0..100, 1, &mut Vec::new()).expect("read");
     let source = CachedSource::new(&inner, &directory.path().join("small"), 10).expect("a cache");
     read(&source, 0..100);
+    assert_eq!(open(&source, 100), bytes(0..100));
     assert!(files(&directory.path().join("small")).is_empty());
+    let Err((error, _)) = CachedSource::new(&inner, &root, 1 << 20) else { panic!("a file is no cache") };
+    assert_eq!(error.kind(), ErrorKind::NotADirectory);
 }
 
 #[test]
@@ -197,7 +262,7 @@ proptest! {
 
     #[test]
     fn a_cache_never_changes_what_is_read(
-        reads in prop::collection::vec((0u64..2000, 0u64..500, 0u32..4), 1..40),
+        reads in prop::collection::vec((0u64..2000, 0u64..500, 0u32..6), 1..40),
         cap in 0u64..4000,
     ) {
         let directory = tempfile::tempdir().expect("a directory");
@@ -207,6 +272,14 @@ proptest! {
             let range = start..start + len;
             match doubt {
                 0..=2 => source.read(PACK, range.clone(), &mut buffer).expect("read"),
+                3 => {
+                    prop_assert_eq!(open(&source, len), bytes(0..len));
+                    continue;
+                }
+                4 => {
+                    source.forget(PACK);
+                    continue;
+                }
                 _ => source.read_again(PACK, range.clone(), 1, &mut buffer).expect("read"),
             }
             prop_assert_eq!(buffer, bytes(range));

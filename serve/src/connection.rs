@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::answer::Answer;
 use crate::counters::Counters;
+use crate::host::Hosts;
 use crate::journal::{Entry, Journal};
 use crate::patient::Patient;
 use crate::site::Site;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) room: Room,
+    /// The hosts that it answers for, if not for all.
+    pub(crate) hosts: Option<Hosts>,
     /// Within this time a client has to say what it wants.
     pub(crate) hearing: Duration,
     /// Within each such time a client has to take some of what is sent.
@@ -110,6 +113,9 @@ impl Shared {
     }
 
     async fn decide(&self, request: &Request<Incoming>) -> (Answer, Stream) {
+        if self.hosts.is_some_and(|hosts| !hosts.accept(request.uri(), request.headers())) {
+            return (Answer::bare(StatusCode::MISDIRECTED_REQUEST), Stream::empty());
+        }
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return (Answer::not_allowed(), Stream::empty());
         }

@@ -11,6 +11,7 @@ mod clients;
 mod connection;
 mod counters;
 mod directory;
+mod host;
 mod journal;
 mod moment;
 mod patient;

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use chunk_chunker::image::BLOCK;
@@ -24,7 +25,10 @@ impl Rebuilt {
     /// `image` as `/name`.
     pub fn new(name: &str, image: Image<'static>) -> Self {
         let tag = image.id().to_string();
-        Self { path: format!("/{name}"), object: Arc::new(Whole { image, tag }) }
+        Self {
+            path: format!("/{name}"),
+            object: Arc::new(Whole { image, tag, next: AtomicU64::new(u64::MAX) }),
+        }
     }
 }
 
@@ -38,6 +42,8 @@ impl Site for Rebuilt {
 struct Whole {
     image: Image<'static>,
     tag: String,
+    /// The byte behind what was read last.
+    next: AtomicU64,
 }
 
 impl Object for Whole {
@@ -60,6 +66,10 @@ impl Object for Whole {
     fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
         let blocks = self.image.blocks();
         let numbers = range.start / BLOCK as u64..range.end.div_ceil(BLOCK as u64);
+        // Who reads a whole piece mostly wants the next one, and so does who goes on where the last reader stopped.
+        let goes_on = self.next.swap(range.end, Ordering::Relaxed) == range.start;
+        let reads_on = goes_on || range.end - range.start == self.piece();
+        self.image.prepare(numbers.clone(), reads_on).map_err(io::Error::other)?;
         let mut bytes = Vec::with_capacity(in_memory(range.end - range.start));
         thread::scope(|scope| {
             let building: Vec<_> =

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::clients::Clients;
 use crate::connection::Shared;
 use crate::counters::Counters;
+use crate::host::Hosts;
 use crate::journal::{Entry, Journal, Log};
 use crate::site::Site;
 use crate::stream::Room;
@@ -54,6 +55,7 @@ pub struct Server {
     counters: Arc<Counters>,
     log: Option<Log>,
     limits: Limits,
+    is_for_addresses: bool,
     #[cfg(feature = "tls")]
     identity: Option<crate::tls::Identity>,
 }
@@ -75,6 +77,7 @@ impl Server {
             counters: Arc::default(),
             log: None,
             limits: Limits::default(),
+            is_for_addresses: false,
             #[cfg(feature = "tls")]
             identity: None,
         }
@@ -86,6 +89,13 @@ impl Server {
     pub fn log(mut self, log: impl Fn(&Entry) + Send + 'static) -> Self {
         self.log = Some(Box::new(log));
         self
+    }
+
+    /// Answers only who asks for `localhost`, a loopback address or the address that is listened at; others get 421. For
+    /// what a page of some web site must not read by letting its name lead here.
+    #[must_use]
+    pub fn for_addresses(self) -> Self {
+        Self { is_for_addresses: true, ..self }
     }
 
     /// Speaks https.
@@ -102,11 +112,13 @@ impl Server {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_io().enable_time().build()?;
         let counters = Arc::clone(&self.counters);
         let journal = self.log.map(|log| Journal::start(log, counters)).transpose()?.map(Arc::new);
+        let hosts = self.is_for_addresses.then(|| listener.local_addr().map(|at| Hosts::of(at.ip())));
         let shared = Arc::new(Shared {
             site: self.site,
             counters: self.counters,
             journal: journal.clone(),
             room: Room::new(self.limits.pieces),
+            hosts: hosts.transpose()?,
             hearing: self.limits.hearing,
             patience: self.limits.patience,
             #[cfg(feature = "tls")]

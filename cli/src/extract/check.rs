@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::args::Verify;
 use crate::exit::{Exit, Failure};
 use crate::locate::In;
+use crate::network::Uncached;
 use crate::output::Output;
 use crate::size::human;
 
@@ -55,7 +56,7 @@ pub(crate) fn verify(verify: &Verify, target: &Path, index: &Path, output: &Outp
     if let Err(error) = target.metadata() {
         return Err(unreadable(target, error));
     }
-    let Aim { store, version, .. } = Aim::new(index, &verify.network, &watch)?;
+    let Aim { store, version, .. } = Aim::new(index, &verify.network, Uncached::GoesOn, &watch)?;
     // What is right is the best of all seeds for what is not, so a patch has nothing to give.
     let options = Options {
         connections: store.connections,

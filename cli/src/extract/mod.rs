@@ -33,7 +33,7 @@ use serde_json::json;
 
 use crate::exit::{Exit, Failure};
 use crate::locate::{self, In};
-use crate::network::{Network, Store, is_url};
+use crate::network::{Network, Store, Uncached, is_url};
 use crate::output::{self, Output};
 use crate::stdout::Stdout;
 
@@ -78,7 +78,7 @@ fn run_watched(
     output: &Output,
 ) -> Result<(), Failure> {
     let started = Instant::now();
-    let task = Task::new(&extract.what, watch)?;
+    let task = Task::new(&extract.what, Uncached::GoesOn, watch)?;
     if let Err(failure) = expect_apart(extract, Some(&task.target)) {
         // It may not be told there either.
         *report_file = None;
@@ -116,7 +116,7 @@ fn expect_apart(extract: &Extract, target: Option<&str>) -> Result<(), Failure> 
 
 pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
-    let task = Task::new(&plan.what, &watch)?;
+    let task = Task::new(&plan.what, Uncached::GoesOn, &watch)?;
     plan_task(&plan.what, plan.ways, task, options(&plan.what), &watch, output)
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
             .hint("--cache DIR names a place"));
     }
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
-    let task = Task::new(&pull.what, &watch)?;
+    let task = Task::new(&pull.what, Uncached::Fails, &watch)?;
     let target = task.target.clone();
     let report = task.run(&pull.what, options(&pull.what), &watch, &Verb::Looks(|job| job.pull()))?;
     let answer = Answer::of_pull(&target, &report).without(watch.unused());
@@ -154,7 +154,7 @@ fn plan_task(
     let Rehearsal { report, refusal } = task.run(what, options.clone(), watch, rehearse)?;
     let ways = if wants_ways {
         let options = Options { patches: false, ..options };
-        let frames = Task::new(what, watch)?.run(what, options, watch, rehearse)?.report;
+        let frames = Task::new(what, Uncached::GoesOn, watch)?.run(what, options, watch, rehearse)?.report;
         ways::of(&report, &frames)
     } else {
         Vec::new()
@@ -177,16 +177,21 @@ pub(crate) struct Aim {
 
 impl Aim {
     /// What `index`, a path or a URL, means.
-    pub(crate) fn new(index: &Path, network: &Network, watch: &Watch) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        index: &Path,
+        network: &Network,
+        uncached: Uncached,
+        watch: &Watch,
+    ) -> Result<Self, Failure> {
         let url = index.to_str().filter(|index| is_url(index));
         if let Some(url) = url {
-            let (store, name) = network.beside(url, watch.stop())?;
+            let (store, name) = network.beside(url, uncached, watch)?;
             let line = Version::from_file_name(&name)
                 .map_or_else(|| name.clone(), |version| version.name.to_string());
             return Ok(Self { store, version: Wanted::Object(name), line });
         }
         let located = locate::open(index)?;
-        let store = network.local(located.store(), watch.stop())?;
+        let store = network.local(located.store(), uncached, watch)?;
         let line = located.index.record().description().line.as_str().to_owned();
         Ok(Self { store, version: Wanted::Index(located.index), line })
     }
@@ -199,8 +204,8 @@ struct Task {
 }
 
 impl Task {
-    fn new(what: &What, watch: &Watch) -> Result<Self, Failure> {
-        let aim = Aim::new(&what.index, &what.network, watch)?;
+    fn new(what: &What, uncached: Uncached, watch: &Watch) -> Result<Self, Failure> {
+        let aim = Aim::new(&what.index, &what.network, uncached, watch)?;
         let target =
             what.target.as_ref().map_or_else(|| aim.line.clone(), |target| target.display().to_string());
         for told in what.expect_fitting(Kind::of(&target))? {

@@ -150,6 +150,13 @@ impl Watch {
         self.event(&json!({"ev": "misled", "seed": seed, "index": index, "why": why}));
     }
 
+    /// Tells that it goes on without the cache in `directory`.
+    pub(crate) fn uncached(&self, directory: &Path, error: &(dyn Error + 'static)) {
+        let (directory, why) = (directory.display().to_string(), chain(error));
+        self.warn(&format!("the cache {directory} cannot be used, it goes on without: {why}"));
+        self.event(&json!({"ev": "uncached", "cache": directory, "why": why}));
+    }
+
     /// Tells that only the first `len` bytes of standard input could be kept.
     pub(super) fn cut(&self, len: u64, directory: &Path) {
         let directory = directory.display();

@@ -1,9 +1,12 @@
 //! Extraction from servers.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
 
 use crate::image::noise;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{CHUNK, Run, Sandbox};
 use crate::servers::{Site, get};
 
 const MIB: usize = 1 << 20;
@@ -124,6 +127,52 @@ fn what_was_pulled_is_not_downloaded_again() {
 }
 
 #[test]
+fn of_a_patch_that_was_pulled_nothing_is_downloaded_again() {
+    let (sandbox, old, new) = store();
+    sandbox.write("image", &old);
+    sandbox.chunk("make --store patched --version 1 image").succeeds();
+    let mut changed = old.clone();
+    changed[5 * MIB..5 * MIB + 9].copy_from_slice(b"a release");
+    sandbox.write("image", &changed);
+    sandbox.chunk("make --store patched --version 2 image").succeeds();
+    assert!(changed != new);
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "patched"]);
+    let url = site.url("image.cidx");
+    let with =
+        |verb| [verb, "--json", "--cache", "cache", "--seed", "old", &url, "target"].map(str::to_owned);
+    let pulled = sandbox.chunk_with(with("pull")).succeeds().json();
+    assert!(pulled["patch_bytes"].as_u64().expect("a number") > 0, "{pulled}");
+    let extracted = sandbox.chunk_with(with("extract")).succeeds().json();
+    assert!(sandbox.read("target") == changed);
+    assert_eq!(extracted["sent_requests"], 1, "the front of the index: {extracted}");
+    assert_eq!(extracted["cached_bytes"], pulled["patch_bytes"], "{extracted}");
+}
+
+#[test]
+fn a_cache_that_cannot_be_used_fails_a_pull_and_nothing_else() {
+    let (sandbox, _, new) = store();
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    let url = site.url("image.cidx");
+    sandbox.write("cache", b"a file");
+    let with = |verb| [verb, "--cache", "cache", "--seed", "old", &url, "target"].map(str::to_owned);
+    let pulled = sandbox.chunk_with(with("pull")).fails(10).answers_nothing();
+    pulled.says("cache cannot be used").says("hint: --cache names a directory that can be written");
+    let (_, counters) = get(&site.url("-/metrics"), "");
+    let counters = String::from_utf8(counters).expect("text");
+    assert!(counters.contains("chunk_requests_total 0\n"), "before anything is fetched: {counters}");
+    let extracted = sandbox.chunk_with(with("extract"));
+    assert_eq!(extracted.code(), Some(0), "{extracted}");
+    extracted.says("warning: the cache cache cannot be used, it goes on without: not a directory");
+    assert!(sandbox.read("target") == new);
+    assert_eq!(sandbox.read("cache"), b"a file");
+    let command = format!("exec {CHUNK} extract --events-fd 3 --cache cache --seed old {url} other 3>events");
+    let run = Run::of(Command::new("sh").args(["-c", &command]).current_dir(sandbox.root()));
+    assert_eq!(run.code(), Some(0), "{run}");
+    let events = String::from_utf8(sandbox.read("events")).expect("text");
+    assert!(events.contains("\"ev\":\"uncached\""), "{events}");
+}
+
+#[test]
 fn there_is_nothing_to_pull_from_a_store_on_this_machine_and_nowhere_without_a_cache() {
     let (sandbox, _, _) = store();
     for cache in ["", "--cache cache "] {
@@ -154,6 +203,13 @@ fn an_image_is_served_that_nobody_has() {
     let (head, body) = get(&whole, "Range: bytes=2097000-2097999\r\n");
     assert!(head.starts_with("HTTP/1.1 206"), "{head}");
     assert!(body == new[2_097_000..2_098_000]);
+    // A page of a web site whose name leads here is shown nothing.
+    let address = whole.trim_start_matches("http://").split('/').next().expect("a host").to_owned();
+    let mut stream = TcpStream::connect(&address).expect("it listens");
+    write!(stream, "GET /image HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 421"), "{answer}");
     assert_eq!(proxy.stop(), Some(0));
 }
 

@@ -1,6 +1,7 @@
 //! Going by patches: block after block is put together, compared with its hash, and written.
 
 use std::error::Error;
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -129,8 +130,19 @@ impl Job<'_> {
         Ok(made)
     }
 
+    /// Has the source forget what it keeps of `links`, which have failed with `error`: what a server gave once for a patch
+    /// must not be in the way of the next run. A link that broke says nothing of what came over it.
+    pub(super) fn doubt(&self, links: &[Link], error: &(dyn Error + 'static)) {
+        if !error.is::<FetchError>() {
+            for link in links {
+                self.source.forget(&link.object);
+            }
+        }
+    }
+
     /// Tells that the blocks that are not `done` are left to others, and why.
     fn give_up(&self, way: &Way, error: &(dyn Error + 'static), done: Vec<bool>, written: u64) -> Applied {
+        self.doubt(&way.links, error);
         self.observer.notice(&Notice::Unpatched { patch: way.object(), error });
         Applied { written, rest: Some(done), ..Applied::default() }
     }

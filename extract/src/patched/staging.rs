@@ -170,6 +170,7 @@ impl Job<'_> {
                     Err(error) => error,
                 };
                 let patch = staging.links.last().map_or("", |last| &last.object);
+                self.doubt(&staging.links, &*error);
                 self.observer.notice(&Notice::Unpatched { patch, error: &*error });
                 *late += fetched.into_inner();
                 Ok(Err(*staging.without))

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::thread;
 
 use chunk_chunker::image::Blocks;
-use chunk_fetch::Source;
+use chunk_fetch::{FetchError, Source};
 use chunk_index::{Block, PatchRef, Record, Ways};
 use chunk_store::Key;
 
@@ -155,7 +155,12 @@ impl Job<'_> {
                 }
                 Err(error) => {
                     *spent += front.cost();
-                    failure.get_or_insert((Key::Patch(known.name).path(), error));
+                    let object = Key::Patch(known.name).path();
+                    // A link that broke says nothing of what came over it.
+                    if !error.is::<FetchError>() {
+                        self.source.forget(&object);
+                    }
+                    failure.get_or_insert((object, error));
                 }
             }
         }

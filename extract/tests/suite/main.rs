@@ -25,6 +25,7 @@ mod refusals;
 mod rivals;
 mod scattered;
 mod seeds;
+mod served;
 mod staged;
 mod state;
 mod store;

@@ -28,9 +28,13 @@ pub struct CachedSource<S> {
 }
 
 impl<S: Source> CachedSource<S> {
-    /// Keeps what `source` reads in `directory`, which is made if it is missing, up to about `cap` bytes.
-    pub fn new(source: S, directory: &Path, cap: u64) -> io::Result<Self> {
-        Ok(Self { source, shelf: Shelf::open(directory, cap)?, served: AtomicU64::new(0) })
+    /// Keeps what `source` reads in `directory`, which is made if it is missing, up to about `cap` bytes. If nothing
+    /// can be kept there, gives `source` back: it is as good without.
+    pub fn new(source: S, directory: &Path, cap: u64) -> Result<Self, (io::Error, S)> {
+        match Shelf::open(directory, cap) {
+            Ok(shelf) => Ok(Self { source, shelf, served: AtomicU64::new(0) }),
+            Err(error) => Err((error, source)),
+        }
     }
 
     /// How many bytes came from the cache so far.
@@ -79,6 +83,9 @@ impl<S: Source> CachedSource<S> {
     }
 
     fn keep(&self, object: &str, start: u64, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         // What cannot be kept is fetched again next time.
         let _ = self.shelf.store(object, start, bytes);
     }
@@ -124,7 +131,23 @@ impl<S: Source> Source for CachedSource<S> {
     }
 
     fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
-        self.source.open(object, at_most, buffer)
+        if !is_unchanging(object) {
+            return self.source.open(object, at_most, buffer);
+        }
+        if let Some(len) = self.shelf.len(object) {
+            self.read(object, 0..len.min(at_most), buffer)?;
+            return Ok(len);
+        }
+        let len = self.source.open(object, at_most, buffer)?;
+        // What cannot be kept is asked for again next time.
+        let _ = self.shelf.store_len(object, len);
+        self.keep(object, 0, buffer);
+        Ok(len)
+    }
+
+    fn forget(&self, object: &str) {
+        self.shelf.clear(object);
+        self.source.forget(object);
     }
 
     fn open_again(

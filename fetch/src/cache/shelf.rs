@@ -2,7 +2,7 @@
 //!
 //! `HH…/START-END` holds bytes START to END of the object whose name has the BLAKE3 HH…, behind the BLAKE3 of both.
 //! A piece is written aside and renamed, so nobody sees half of one; a power cut may leave one that is damaged, and
-//! the hash tells. Nothing is locked: whoever reads a piece that another process has removed has a piece less.
+//! the hash tells. `HH…/length` holds the object's length in the same way. Nothing is locked: whoever reads a piece that another process has removed has a piece less.
 
 use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 const HASH_LEN: u64 = 32;
+/// The file that holds the length of an object.
+const LENGTH: &str = "length";
 /// A file that is being written is older than this only if its writer has died.
 const ABANDONED: Duration = Duration::from_hours(1);
 
@@ -30,12 +32,15 @@ impl Shelf {
     /// The shelf in `root`, which is made if it is missing, for about `cap` bytes.
     pub(crate) fn open(root: &Path, cap: u64) -> io::Result<Self> {
         // What a device fetches is nobody else's business.
-        DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+            _ => error,
+        })?;
         // A cache that keeps nothing would be noticed when it is too late.
-        let trial = root.join(format!("{}.tmp", std::process::id()));
-        OpenOptions::new().write(true).create(true).truncate(true).open(&trial)?;
-        fs::remove_file(&trial)?;
         let shelf = Self { root: root.to_owned(), cap, room: AtomicU64::new(0) };
+        let trial = shelf.unfinished();
+        OpenOptions::new().write(true).create_new(true).open(&trial)?;
+        fs::remove_file(&trial)?;
         shelf.tidy()?;
         Ok(shelf)
     }
@@ -91,13 +96,46 @@ impl Shelf {
         if taken.is_err() {
             self.tidy()?;
         }
+        self.write(object, &self.path(object, &piece), [&name(object, &piece, bytes), bytes])
+    }
+
+    /// The length of `object`, if it is here.
+    pub(crate) fn len(&self, object: &str) -> Option<u64> {
+        let mut file = File::open(self.directory(object).join(LENGTH)).ok()?;
+        let (mut hash, mut len) = ([0; blake3::OUT_LEN], [0; size_of::<u64>()]);
+        file.read_exact(&mut hash).ok()?;
+        file.read_exact(&mut len).ok()?;
+        // As with pieces.
+        let _ = file.set_modified(SystemTime::now());
+        let len = u64::from_le_bytes(len);
+        (hash_of_len(object, len) == hash).then_some(len)
+    }
+
+    /// Stores the length of `object`, unless there is hardly room for anything.
+    pub(crate) fn store_len(&self, object: &str, len: u64) -> io::Result<()> {
+        if HASH_LEN > self.cap / 4 {
+            return Ok(());
+        }
+        let path = self.directory(object).join(LENGTH);
+        self.write(object, &path, [&hash_of_len(object, len), &len.to_le_bytes()])
+    }
+
+    /// Removes all that is here of `object`.
+    pub(crate) fn clear(&self, object: &str) {
+        // If it stays, it is found to be wrong again.
+        let _ = fs::remove_dir_all(self.directory(object));
+    }
+
+    /// Writes what belongs to `object` as the file at `path`.
+    fn write(&self, object: &str, path: &Path, parts: [&[u8]; 2]) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(self.directory(object))?;
-        let unfinished = self.root.join(format!("{:016x}.tmp", RandomState::new().hash_one(0)));
+        let unfinished = self.unfinished();
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create_new(true).open(&unfinished)?;
-            file.write_all(&name(object, &piece, bytes))?;
-            file.write_all(bytes)?;
-            fs::rename(&unfinished, self.path(object, &piece))
+            for part in parts {
+                file.write_all(part)?;
+            }
+            fs::rename(&unfinished, path)
         };
         write().inspect_err(|_| {
             let _ = fs::remove_file(&unfinished);
@@ -113,7 +151,9 @@ impl Shelf {
             if metadata.is_dir() {
                 let entries = fs::read_dir(&path).into_iter().flatten().flatten();
                 files.extend(entries.filter_map(|entry| {
-                    piece_of(&entry)?;
+                    if entry.file_name() != LENGTH {
+                        piece_of(&entry)?;
+                    }
                     let metadata = entry.metadata().ok()?;
                     Some((metadata.modified().ok()?, metadata.len(), entry.path()))
                 }));
@@ -142,6 +182,11 @@ impl Shelf {
         Ok(())
     }
 
+    /// Where to write what nobody is to see yet. Processes that share the directory may share their numbers, too.
+    fn unfinished(&self) -> PathBuf {
+        self.root.join(format!("{:016x}.tmp", RandomState::new().hash_one(0)))
+    }
+
     fn directory(&self, object: &str) -> PathBuf {
         self.root.join(blake3::hash(object.as_bytes()).to_hex().as_str())
     }
@@ -157,6 +202,13 @@ fn piece_of(entry: &DirEntry) -> Option<Range<u64>> {
     let number = |digits: &str| u64::from_str_radix(digits, 16).ok();
     let piece = number(start)?..number(end)?;
     (start.len() == 16 && end.len() == 16 && !piece.is_empty()).then_some(piece)
+}
+
+fn hash_of_len(object: &str, len: u64) -> [u8; blake3::OUT_LEN] {
+    // No name of a piece: that starts with two numbers and has a hash behind them.
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(blake3::hash(object.as_bytes()).as_bytes()).update(&len.to_le_bytes());
+    *hasher.finalize().as_bytes()
 }
 
 fn name(object: &str, piece: &Range<u64>, bytes: &[u8]) -> [u8; blake3::OUT_LEN] {

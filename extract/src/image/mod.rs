@@ -1,13 +1,14 @@
 //! An image that is rebuilt where somebody looks at it.
 
-use std::collections::{HashMap, VecDeque};
+mod frames;
+
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chunk_chunker::image::{BLOCK, Blocks};
-use chunk_fetch::{Source, join};
-use chunk_index::{FrameRef, Locator, Placed, Record, VersionId};
-use chunk_store::{Decoder, Frame, Key, PackName};
+use chunk_index::{FrameRef, Location, Locator, Placed, Record, VersionId};
+use chunk_store::{Decoder, Frame};
 
 use crate::ReadError;
 use crate::job::{ExtractError, Job};
@@ -17,20 +18,24 @@ use crate::seed::Seed;
 use crate::survey::{Known, Looked};
 use crate::verified::Check;
 
+use frames::{Found, Frames, Wanted, place_of};
+
 /// Bytes of finished blocks that are kept for the next reader.
 const KEPT: usize = 32 << 20;
-/// Largest gap between two frames of a block that is fetched with them.
-const GAP: u64 = 16 << 10;
-/// Longest request.
-const LONGEST: u64 = 1 << 20;
-/// How often the store is asked for frames that turn out wrong.
-const DOUBTS: u32 = 3;
+/// Bytes of frames that are fetched at a time for somebody who reads on.
+const AHEAD: u64 = 8 << 20;
+/// Bytes of frames that blocks may need for which that is done: what is fetched for them stays until they are built.
+const REACH: u64 = frames::KEPT - AHEAD;
+/// Most blocks that are looked at for it.
+const MOST_BLOCKS: u64 = 4096;
+/// How often the store is asked for frames that turn out wrong, the first time when a seed may be to blame.
+const DOUBTS: u32 = 4;
 
 /// An image of which any part can be read, from seeds and from a store, as if it were there.
 ///
 /// Many threads may read at once. Every block is checked before any of its bytes are given.
 pub struct Image<'a> {
-    source: &'a dyn Source,
+    frames: Frames<'a>,
     recipe: Recipe,
     check: Check,
     places: Places,
@@ -56,7 +61,8 @@ impl<'a> Job<'a> {
         recipe.fetch_maps(self.source, &object, |_, _| true)?;
         let check = Check::new(recipe.blocks(), recipe.said()?);
         let seeds = survey.parts.into_iter().map(|part| part.seed).collect();
-        Ok(Image { source: self.source, recipe, check, places, seeds, kept: Mutex::default() })
+        let frames = Frames::new(self.source, self.options.limits, self.options.connections);
+        Ok(Image { frames, recipe, check, places, seeds, kept: Mutex::default() })
     }
 }
 
@@ -90,17 +96,61 @@ impl Image<'_> {
         Ok(bytes)
     }
 
+    /// Fetches what the blocks `numbers` need of the store, together; if whoever wants them `reads_on` and something has to
+    /// be fetched, what the blocks behind need, too, as far as it can be kept until then.
+    pub fn prepare(&self, numbers: Range<u64>, reads_on: bool) -> Result<(), ReadError> {
+        let count = self.blocks().count();
+        let end = if reads_on { count.min(numbers.end.saturating_add(MOST_BLOCKS)) } else { numbers.end };
+        let (mut needed, mut ahead) = (Vec::new(), Vec::new());
+        let (mut reach, mut lacking) = (0, 0);
+        let mut seen = HashSet::new();
+        for number in numbers.start..end {
+            let is_ahead = number >= numbers.end;
+            if lacking >= AHEAD || reach >= REACH || is_ahead && lacking == 0 {
+                break;
+            }
+            if self.kept().iter().any(|(kept, _)| *kept == number) {
+                continue;
+            }
+            let block = self.blocks().range(number);
+            let mut frames = wanted(self.entries(&block).iter().filter(|placed| !self.is_here(placed)));
+            frames.retain(|frame| seen.insert(place_of(frame)));
+            for frame in frames {
+                reach += u64::from(frame.1.stored_len);
+                if self.frames.lacks(&frame) {
+                    lacking += u64::from(frame.1.stored_len);
+                    if is_ahead { &mut ahead } else { &mut needed }.push(frame);
+                }
+            }
+        }
+        if lacking > 0 {
+            self.frames.get(self.packs(), &needed, &ahead)?;
+        }
+        Ok(())
+    }
+
+    fn packs(&self) -> &Locator {
+        self.recipe.head().locator()
+    }
+
+    /// The entries that `block` consists of.
+    fn entries(&self, block: &Range<u64>) -> Vec<Placed> {
+        let entries = self.recipe.entries_from(block.start);
+        entries.take_while(|placed| placed.image.start < block.end).collect()
+    }
+
+    /// Whether the chunk of `placed` is zero, or a seed has it.
+    fn is_here(&self, placed: &Placed) -> bool {
+        placed.entry.short.is_zero() || self.places.find(&placed.entry).is_some()
+    }
+
     fn kept(&self) -> MutexGuard<'_, VecDeque<(u64, Arc<Vec<u8>>)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn build(&self, number: u64) -> Result<Vec<u8>, ReadError> {
         let block = self.blocks().range(number);
-        let entries: Vec<Placed> = self
-            .recipe
-            .entries_from(block.start)
-            .take_while(|placed| placed.image.start < block.end)
-            .collect();
+        let entries = self.entries(&block);
         let mut buffer = vec![0; in_memory(block.end - block.start)];
         let missing: Vec<&Placed> =
             entries.iter().filter(|placed| !self.fill_from_seed(placed, &block, &mut buffer)).collect();
@@ -142,17 +192,18 @@ impl Image<'_> {
         block: &Range<u64>,
         buffer: &mut [u8],
     ) -> Result<(), ReadError> {
-        let mut wanted: Vec<(u32, FrameRef)> =
-            entries.iter().filter_map(|placed| placed.location.map(|at| (at.pack, at.frame))).collect();
-        wanted.sort_unstable_by_key(|(pack, frame)| (*pack, frame.offset));
-        wanted.dedup();
-        let mut frames: HashMap<(u32, u32), Vec<u8>> = HashMap::new();
-        let mut decoder = Decoder::new().map_err(ReadError::Decoder)?;
-        for pack in wanted.chunk_by(|one, other| one.0 == other.0) {
-            self.fetch_frames(pack, doubt, &mut decoder, &mut frames)?;
-        }
+        let wanted = wanted(entries.iter().copied());
+        let found = match doubt {
+            0 => self.frames.get(self.packs(), &wanted, &[])?,
+            _ => self.frames.get_again(self.packs(), &wanted, doubt)?,
+        };
+        let frames = decoded(&wanted, &found)?;
         for placed in entries {
-            match placed.location.map(|at| (at, frames.get(&(at.pack, at.frame.offset)))) {
+            let frame_at = |at: &Location| {
+                let number = wanted.binary_search_by_key(&order(&(at.pack, at.frame)), order).ok()?;
+                frames[number].as_deref()
+            };
+            match placed.location.map(|at| (at, frame_at(&at))) {
                 Some((at, Some(frame))) => {
                     let chunk = &frame[at.first as usize..][..placed.entry.len as usize];
                     spread(placed, block, chunk, buffer);
@@ -163,38 +214,33 @@ impl Image<'_> {
         }
         Ok(())
     }
+}
 
-    /// Fetches and decodes frames of one pack. Damaged ones are left out: the block's hash will tell.
-    fn fetch_frames(
-        &self,
-        wanted: &[(u32, FrameRef)],
-        doubt: u32,
-        decoder: &mut Decoder,
-        frames: &mut HashMap<(u32, u32), Vec<u8>>,
-    ) -> Result<(), ReadError> {
-        let locator: &Locator = self.recipe.head().locator();
-        let number = wanted[0].0;
-        let pack = locator.pack(number).expect("a checked map names only packs of the locator");
-        let object = Key::pack(&PackName::from_bytes(pack.name)).path();
-        let ranges = wanted.iter().map(|(_, frame)| u64::from(frame.offset)..frame.end());
-        let mut stored = Vec::new();
-        for request in join(ranges, GAP, LONGEST) {
-            self.source.read_again(&object, request.range.clone(), doubt, &mut stored)?;
-            let inside = |frame: &&(u32, FrameRef)| {
-                request.range.start <= u64::from(frame.1.offset) && frame.1.end() <= request.range.end
-            };
-            for (_, frame) in wanted.iter().filter(inside) {
-                let FrameRef { offset, stored_len, plain_len, raw } = *frame;
-                let start = in_memory(u64::from(offset) - request.range.start);
-                let bytes = &stored[start..][..stored_len as usize];
-                let mut plain = Vec::new();
-                if decoder.decode(&Frame { offset, stored_len, plain_len, raw }, bytes, &mut plain).is_ok() {
-                    frames.insert((number, offset), plain);
-                }
-            }
-        }
-        Ok(())
-    }
+/// The frames in which the chunks of `entries` lie, each once, in the order in which they lie in packs.
+fn wanted<'p>(entries: impl Iterator<Item = &'p Placed>) -> Vec<Wanted> {
+    let mut wanted: Vec<Wanted> =
+        entries.filter_map(|placed| placed.location.map(|at| (at.pack, at.frame))).collect();
+    wanted.sort_unstable_by_key(order);
+    wanted.dedup();
+    wanted
+}
+
+/// The order of frames in packs, which tells all frames apart that any map may name.
+fn order((pack, frame): &Wanted) -> (u32, u32, u32, u32, bool) {
+    (*pack, frame.offset, frame.stored_len, frame.plain_len, frame.raw)
+}
+
+/// What is in the frames `wanted`. Damaged ones are left out: the block's hash will tell.
+fn decoded(wanted: &[Wanted], found: &Found) -> Result<Vec<Option<Vec<u8>>>, ReadError> {
+    let mut decoder = Decoder::new().map_err(ReadError::Decoder)?;
+    let mut decode = |frame: &Wanted| {
+        let stored = found.get(&place_of(frame))?;
+        let FrameRef { offset, stored_len, plain_len, raw } = frame.1;
+        let mut plain = Vec::new();
+        decoder.decode(&Frame { offset, stored_len, plain_len, raw }, stored, &mut plain).ok()?;
+        Some(plain)
+    };
+    Ok(wanted.iter().map(&mut decode).collect())
 }
 
 /// Puts the bytes of `placed`'s chunk wherever they belong in `block`.

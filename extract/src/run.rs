@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use crate::capped::Capped;
 use crate::demand;
-use crate::front::Front;
 use crate::error::IndexError;
+use crate::front::Front;
 use crate::job::{ExtractError, Job, Notice, Report, Verify, Version};
 use crate::journal::Journal;
 use crate::known::KnownImage;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use crate::fingerprint::fingerprint;
 use crate::image;
@@ -388,7 +389,11 @@ fn a_state_in_which_nothing_can_be_written_costs_no_update() {
     let extract = "extract --in-place --state state store/a.img@";
     sandbox.chunk(&format!("{extract}old out")).succeeds();
     let mut names = sandbox.names("state");
-    let index = names.iter().find(|name| name.ends_with(".cidx")).cloned().expect("it is remembered");
+    let index = names
+        .iter()
+        .find(|name| Path::new(name).extension() == Some("cidx".as_ref()))
+        .cloned()
+        .expect("it is remembered");
     names.extend(["image", "staged", "fetched", "journal"].map(|kind| index.replace("cidx", kind)));
     for name in names {
         let _ = std::fs::remove_file(sandbox.path("state").join(&name));

@@ -1,7 +1,6 @@
 //! Going by patches: block after block is put together, compared with its hash, and written.
 
 use std::error::Error;
-use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;

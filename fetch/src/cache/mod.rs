@@ -157,7 +157,14 @@ impl<S: Source> Source for CachedSource<S> {
         doubt: u32,
         buffer: &mut Vec<u8>,
     ) -> Result<u64, FetchError> {
-        self.source.open_again(object, at_most, doubt, buffer)
+        // Whatever is kept of it was wrong, or stands beside what was.
+        self.shelf.clear(object);
+        let len = self.source.open_again(object, at_most, doubt, buffer)?;
+        if is_unchanging(object) {
+            let _ = self.shelf.store_len(object, len);
+            self.keep(object, 0, buffer);
+        }
+        Ok(len)
     }
 
     fn locate(&self, object: &str) -> String {

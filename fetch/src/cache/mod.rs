@@ -119,6 +119,9 @@ impl<S: Source> Source for CachedSource<S> {
         doubt: u32,
         buffer: &mut Vec<u8>,
     ) -> Result<(), FetchError> {
+        if doubt == 0 {
+            return self.read(object, range, buffer);
+        }
         let pieces = self.shelf.pieces(object);
         for piece in pieces.iter().filter(|piece| piece.start < range.end && range.start < piece.end) {
             self.shelf.remove(object, piece);
@@ -157,6 +160,9 @@ impl<S: Source> Source for CachedSource<S> {
         doubt: u32,
         buffer: &mut Vec<u8>,
     ) -> Result<u64, FetchError> {
+        if doubt == 0 {
+            return self.open(object, at_most, buffer);
+        }
         // Whatever is kept of it was wrong, or stands beside what was.
         self.shelf.clear(object);
         let len = self.source.open_again(object, at_most, doubt, buffer)?;

@@ -113,7 +113,14 @@ fn decode(
     let mut at = start;
     loop {
         let mut piece = vec![0; PIECE];
-        let count = decoder.read(&mut piece)?;
+        // A decoder gives a copy or a run at a time, which may be a few bytes: too little to be handed over.
+        let mut count = 0;
+        while count < PIECE {
+            match decoder.read(&mut piece[count..])? {
+                0 => break,
+                more => count += more,
+            }
+        }
         if count == 0 {
             return Ok(true);
         }

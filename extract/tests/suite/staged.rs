@@ -19,7 +19,8 @@ use crate::watching::Watching;
 
 const M: usize = 1 << 20;
 
-/// Three releases, and a file that is the first.
+/// Three releases after one that has nothing of theirs, and a file that is the first of them. The third has no patch
+/// from the first.
 struct Own {
     store: Store,
     images: [Vec<u8>; 3],
@@ -31,6 +32,7 @@ impl Own {
     fn new() -> Self {
         let mut image = noise(1, 6 * M);
         let store = Store::new();
+        store.make("image", b"earlier");
         let images = [1, 2, 3].map(|release| {
             store.make_patched("image", &image);
             let made = image.clone();
@@ -57,7 +59,7 @@ impl Own {
     }
 
     fn job<'a>(&self, source: &'a Counting, release: usize, target: &Path) -> Job<'a> {
-        let job = job(source, &*format!("image@{release}.cidx"), target, Existing::Update);
+        let job = job(source, &*format!("image@{}.cidx", release + 1), target, Existing::Update);
         let state = State::open(&self.state()).expect("made");
         Job { state: Some(state), ..job }
     }

@@ -29,8 +29,8 @@ pub const DEFAULT_PATCH_LEVEL: u8 = 9;
 pub struct Patching {
     /// On the scale of zstd's levels, 1–22.
     pub level: u8,
-    /// Whether release n is patched from n − 1 and from n − 2^k for every 2^k that divides n: from any release, the
-    /// line's newest is then some 2·log2 patches away.
+    /// Whether it is patched from the last release and from those 2^k back for every 2^k that divides how many come before
+    /// it: from any release, the line's newest is then at most some 2·log2 patches away.
     pub ruler: bool,
     /// Other versions of the store that it is patched from.
     pub from: Vec<Version>,

@@ -312,22 +312,26 @@ impl<'b> Publisher<'b> {
         sealed: &Sealed,
     ) -> Result<(Vec<Made>, Ways), MakeError> {
         let Some(patching) = &self.options.patches else { return Ok(Default::default()) };
-        let mut bases = Vec::new();
+        let (mut bases, mut made) = (Vec::new(), Vec::new());
         for version in &patching.from {
             bases.push(line.decode(&Key::Index(version.clone()))?);
         }
         if patching.ruler {
             for release in ruler(sealed.record().description().release) {
-                bases.extend(line.release(release)?);
+                match line.release(release) {
+                    // Nobody asked for this very one: what it has lost is no reason not to publish another.
+                    Err(error @ MakeError::Index { .. }) => made.push(Made::failed(number(release), &error)),
+                    base => bases.extend(base?),
+                }
             }
         }
         if bases.is_empty() {
-            return Ok(Default::default());
+            return Ok((made, Ways::default()));
         }
         let mut bytes = Vec::new();
         image.listing.write(sealed, &mut bytes).map_err(MakeError::store("reading the chunk list"))?;
         let target = Index::decode(bytes).expect("an index reads back as it was written");
-        let (mut made, mut steps): (Vec<Made>, _) = (Vec::new(), Steps::default());
+        let mut steps = Steps::default();
         let image = target.record().description().blake3;
         for base in bases {
             let one = maker.make(&base, &target)?;

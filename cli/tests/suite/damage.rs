@@ -64,6 +64,9 @@ fn a_damaged_version_keeps_no_other_from_being_published() {
     sandbox.write("a.img", &image::disk(2));
     let answer = sandbox.chunk("make --json a.img").succeeds().json();
     assert_eq!((number(&answer, "release"), string(&answer, "label")), (3, "3"));
+    let lost = &answer["patches"][0];
+    assert_eq!(string(lost, "base"), "1");
+    assert!(string(lost, "none_because").contains("a.img@1.cidx is damaged"), "{lost}");
     assert!(sandbox.chunk("cat store/a.img").succeeds().stdout == image::disk(2));
     sandbox.chunk("make --version 1 a.img").fails(3).says("a.img@1.cidx is damaged");
 }

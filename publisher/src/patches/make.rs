@@ -1,6 +1,7 @@
 //! One patch: planned, encoded, weighed against the frames it spares, and stored.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -29,6 +30,13 @@ pub struct Made {
     pub base: Word,
     /// The patch, or why there is none.
     pub patch: Result<PatchRef, NoPatch>,
+}
+
+impl Made {
+    /// None, from a base that cannot be used.
+    pub(crate) fn failed(base: Word, error: &dyn Error) -> Self {
+        Self { base, patch: Err(NoPatch::Failed(with_causes(error))) }
+    }
 }
 
 /// Why there is no patch. A device that could have used it fetches frames.
@@ -203,7 +211,7 @@ fn side<'i, B: AsRef<[u8]>>(index: &Index<B>, image: &'i StoredImage<'_, B>) -> 
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+fn with_causes(error: &dyn Error) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {}", with_causes(cause)),
         None => error.to_string(),

@@ -78,18 +78,19 @@ type Linked = (Vec<u8>, usize, [Vec<u8>; 2]);
 fn linked(mut input: Unstructured) -> arbitrary::Result<()> {
     static PATCHES: LazyLock<Vec<Linked>> = LazyLock::new(|| {
         let functions = program::functions(300, 1);
-        let machines = [None].into_iter().chain(program::Set::ALL.map(Some));
-        let of_machine = |set| {
-            let link = |order: Vec<usize>| match set {
-                None => program::link(&functions, &order),
-                Some(set) => program::link_for(set, &functions, &order),
-            };
+        type Link = Box<dyn Fn(&[program::Function], &[usize]) -> Vec<u8>>;
+        let plain: [Link; 2] = [Box::new(program::link), Box::new(program::link_with_pads)];
+        let others = program::Set::ALL.map(|set| -> Link {
+            Box::new(move |functions, order| program::link_for(set, functions, order))
+        });
+        let of_machine = |link: Link| {
+            let link = |order: Vec<usize>| link(&functions, &order);
             let (base, target) = (link((0..300).collect()), link((90..300).chain(0..90).collect()));
             let patches = [1, HARDEST]
                 .map(|level| encode(&base, &target, Effort::new(level)).expect("a patch is made"));
             (base, target.len(), patches)
         };
-        machines.map(of_machine).collect()
+        plain.into_iter().chain(others).map(of_machine).collect()
     });
     let (base, target_len, patches) = input.choose(&PATCHES)?;
     let patch = input.choose(patches)?.clone();

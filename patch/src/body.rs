@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::coder::{Bit, Bytes, Coder, Signed, Slot, table};
 use crate::copies::Copy;
-use crate::predict::{Prediction, Predictor, SHAPES, SOURCES, number};
+use crate::predict::{Prediction, Predictor, SHAPES, SOURCES, Shape, number};
 
 /// Bytes that share one bit for "all as in the base".
 const SPAN: u32 = 16;
@@ -107,18 +107,42 @@ impl Body {
                 at = until;
             } else if let Some((_, shape)) = field {
                 let until = at + shape.len();
-                let shown = &bytes[place(at)..];
-                let prediction =
-                    self.predictor.predict((at, shape), shown, at.wrapping_add(shift), (copy.base, end));
-                let said = if C::HEARS { 0 } else { number(&said[place(at)..place(until)]) };
-                let said = self.field(coder, &prediction, said).to_le_bytes();
-                bytes[place(at)..place(until)].iter_mut().zip(said).for_each(|(byte, said)| *byte = said);
+                let place = place(at)..place(until);
+                let sides = (at.wrapping_add(shift), copy.base, end);
+                if let Shape::CallSite(_) = shape {
+                    for (number, shape) in self.predictor.numbers(at, &bytes[place.clone()]) {
+                        let ahead = number - at;
+                        let place = place.start + ahead as usize;
+                        let sides = (sides.0.wrapping_add(ahead), copy.base, end);
+                        self.predicted(coder, (number, shape), place, sides, bytes, said);
+                    }
+                } else {
+                    self.predicted(coder, (at, shape), place.start, sides, bytes, said);
+                }
                 at = until;
                 field = self.predictor.next(at, end);
             }
         }
         self.history = self.history(bytes, place(at));
         place(at)
+    }
+
+    /// Says or hears the field at `place` of `bytes`, which is at `to` in the target, in a copy of `from..end`.
+    #[inline]
+    fn predicted<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        (at, shape): (u32, Shape),
+        place: usize,
+        (to, from, end): (u32, u32, u32),
+        bytes: &mut [u8],
+        said: &[u8],
+    ) {
+        let prediction = self.predictor.predict((at, shape), &bytes[place..], to, (from, end));
+        let place = place..place + shape.len() as usize;
+        let said = if C::HEARS { 0 } else { number(&said[place.clone()]) };
+        let said = self.field(coder, &prediction, said).to_le_bytes();
+        bytes[place].iter_mut().zip(said).for_each(|(byte, said)| *byte = said);
     }
 
     #[inline]

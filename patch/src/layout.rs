@@ -34,10 +34,12 @@ pub(crate) enum Kind {
     ExceptionIndex,
     /// Instructions of RISC-V.
     RiscV,
+    /// The tables of `.gcc_except_table`.
+    CallSites,
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Code,
         Self::Code64,
         Self::Words,
@@ -51,6 +53,7 @@ impl Kind {
         Self::Relocations32,
         Self::ExceptionIndex,
         Self::RiscV,
+        Self::CallSites,
     ];
 
     fn number(self) -> u64 {

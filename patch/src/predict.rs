@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fields::{Fields, Instruction, Literal, NUMBERS, Part};
+use crate::fields::{self, Fields, Instruction, Literal, NUMBERS, Part, Site};
 use crate::layout::{Kind, Layout, Module, Range};
 use crate::map::{Map, Place};
 
@@ -24,10 +24,14 @@ pub(crate) enum Shape {
     Literal(u32),
     /// Four or two bytes: an instruction that holds the address or a part of it.
     Instruction(Instruction),
+    /// So many bytes: a call site, which [`Predictor::numbers`] takes apart.
+    CallSite(u8),
+    /// So many bytes: a number of a call site, the distance from an anchor, of which this is the place in the base.
+    Site(Site, u8, u32),
 }
 
 /// How many numbers [`Shape::number`] gives.
-pub(crate) const SHAPES: usize = 7 + NUMBERS;
+pub(crate) const SHAPES: usize = 10 + NUMBERS;
 
 impl Shape {
     /// Bytes of the field.
@@ -35,6 +39,7 @@ impl Shape {
         match self {
             Self::Absolute => 8,
             Self::Instruction(instruction) => instruction.len(),
+            Self::CallSite(len) | Self::Site(_, len, _) => u32::from(len),
             _ => 4,
         }
     }
@@ -50,6 +55,9 @@ impl Shape {
             Self::Instruction(instruction) => 5 + instruction.number(),
             Self::Absolute32 => 5 + NUMBERS,
             Self::Literal(_) => 6 + NUMBERS,
+            Self::CallSite(_) | Self::Site(Site::Start, ..) => 7 + NUMBERS,
+            Self::Site(Site::Len, ..) => 8 + NUMBERS,
+            Self::Site(Site::Pad, ..) => 9 + NUMBERS,
         }
     }
 
@@ -63,6 +71,9 @@ impl Shape {
             Self::FromAnchor(_) | Self::Literal(_) => anchor.wrapping_add(distance),
             Self::Absolute => value,
             Self::Absolute32 => u64::from(low(value)),
+            // The last byte counts, because what comes behind it may have been moved away from it.
+            Self::Site(Site::Len, len, _) => anchor.wrapping_add(fields::plain(value, len)).wrapping_sub(1),
+            Self::CallSite(len) | Self::Site(_, len, _) => anchor.wrapping_add(fields::plain(value, len)),
             Self::Instruction(instruction) => instruction.address(low(value), field, anchor),
         }
     }
@@ -72,6 +83,7 @@ impl Shape {
         match self {
             Self::Absolute => value.cast_signed(),
             Self::Instruction(instruction) => i64::from(instruction.turned(low(value)).cast_signed()),
+            Self::CallSite(len) | Self::Site(_, len, _) => fields::ordered(value, len).cast_signed(),
             _ => i64::from(low(value).cast_signed()),
         }
     }
@@ -82,6 +94,7 @@ impl Shape {
         match self {
             Self::Absolute => value,
             Self::Instruction(instruction) => u64::from(instruction.restored(low(value))),
+            Self::CallSite(len) | Self::Site(_, len, _) => fields::unordered(value, len),
             _ => u64::from(low(value)),
         }
     }
@@ -95,6 +108,12 @@ impl Shape {
             Self::FromAnchor(_) | Self::Literal(_) => address.wrapping_sub(anchor),
             Self::Absolute => return address,
             Self::Absolute32 => address,
+            Self::Site(Site::Len, len, _) => {
+                return fields::written(address.wrapping_add(1).wrapping_sub(anchor), len);
+            }
+            Self::CallSite(len) | Self::Site(_, len, _) => {
+                return fields::written(address.wrapping_sub(anchor), len);
+            }
             Self::Instruction(instruction) => {
                 return u64::from(instruction.with(low(old), address, field, anchor));
             }
@@ -157,6 +176,13 @@ pub(crate) struct Prediction {
     old: u64,
 }
 
+impl Prediction {
+    /// Whether the field is the zero that says that a call has no landing pad.
+    fn is_nowhere(&self) -> bool {
+        matches!(self.shape, Shape::Site(Site::Pad, ..)) && self.old == 0
+    }
+}
+
 /// Log2 of the addresses that are remembered.
 const SLOT_BITS: u32 = 16;
 
@@ -177,6 +203,8 @@ pub(crate) struct Predictor {
     table: (u32, u32),
     /// For each register, the part of an address last put there, in the base and in the target.
     parts: [(u64, u64); 32],
+    /// Where in the target the calls of the last site start.
+    site: u64,
 }
 
 impl Predictor {
@@ -186,7 +214,18 @@ impl Predictor {
             modules.flat_map(|(at, module)| module.ranges.iter().map(move |range| (*range, at))).collect();
         let slots = if layout.modules.is_empty() { 0 } else { 1 << SLOT_BITS };
         let (learnt, tags) = (vec![(u64::MAX, 0); slots], vec![0; slots]);
-        Self { layout, fields, map, ranges, range: 0, learnt, tags, table: (0, 0), parts: [(0, 0); 32] }
+        Self {
+            layout,
+            fields,
+            map,
+            ranges,
+            range: 0,
+            learnt,
+            tags,
+            table: (0, 0),
+            parts: [(0, 0); 32],
+            site: 0,
+        }
     }
 
     /// The first field at or after `from`, if it ends by `end`.
@@ -198,6 +237,10 @@ impl Predictor {
             // The second byte of a field of two, of which the first is not in the copy.
             at = self.fields.marks.next(at + 1, end)?;
             (range, _) = self.range_of(at)?;
+        }
+        if range.kind == Kind::CallSites && !self.fields.is_site(at) {
+            // The rest of a site that does not start in the copy. Two marks further on at most, one does.
+            return self.next(at + 1, end);
         }
         let shape = match range.kind {
             Kind::Code => Shape::FromEnd,
@@ -220,8 +263,33 @@ impl Predictor {
             Kind::Unwind if self.fields.marks.contains(at + 4) => Shape::Back,
             Kind::Unwind => Shape::FromStart,
             Kind::Tables => Shape::FromAnchor(self.table_of(at, range.start)),
+            Kind::CallSites => {
+                let last = self.fields.marks.next(at + 2, end.min(at.saturating_add(8)))?;
+                Shape::CallSite(u8::try_from(last + 1 - at).ok()?)
+            }
         };
         (end - at >= shape.len()).then_some((at, shape))
+    }
+
+    /// The numbers of the call site at `at` that has these `bytes` in the base: their places and shapes.
+    pub(crate) fn numbers(&self, at: u32, bytes: &[u8]) -> [(u32, Shape); 3] {
+        let function = self.fields.function(at).unwrap_or(at);
+        let (mut from, mut start) = (0, 0);
+        Site::ALL.map(|number_of| {
+            let place = at + u32::try_from(from).expect("a site has few bytes");
+            let rest = &bytes[from..];
+            let digits = number_of.len(rest);
+            let len = u8::try_from(digits).expect("a site has few bytes");
+            let shape = match number_of {
+                Site::Len => Shape::Site(number_of, len, function.wrapping_add(start)),
+                _ => Shape::Site(number_of, len, function),
+            };
+            if number_of == Site::Start {
+                start = low(fields::plain(number(&rest[..digits]), len));
+            }
+            from += digits;
+            (place, shape)
+        })
     }
 
     fn range_of(&mut self, at: u32) -> Option<(Range, usize)> {
@@ -271,6 +339,12 @@ impl Predictor {
                 let (Place::Near(mapped, _) | Place::Copied(mapped)) = self.map.place(place);
                 (shape, module.base_address(place), module.target_address(mapped))
             }
+            Shape::Site(Site::Len, _, place) => (shape, module.base_address(place), self.site),
+            Shape::Site(_, _, place) => {
+                let address = module.base_address(place);
+                let (mapped, ..) = self.map_address(module, address, 0, (0, 0));
+                (shape, address, self.learnt(address).unwrap_or(mapped))
+            }
             Shape::Instruction(any) => {
                 let instruction = any.read(low(old)).unwrap_or(any);
                 let (base_aside, aside) = match instruction.part(low(old)) {
@@ -284,15 +358,16 @@ impl Predictor {
         };
         let address = shape.address(old, base_field, base_anchor);
         let (mapped, source, second) = self.map_address(module, address, to.wrapping_sub(at), (from, end));
-        let (slot, tag) = slot(address);
-        let learnt =
-            (self.tags[slot] == tag).then(|| self.learnt[slot]).filter(|(known, _)| *known == address);
-        let (target, source, other) = match learnt {
-            Some((_, learnt)) => (learnt, Source::Learnt, mapped),
+        let (target, source, other) = match self.learnt(address) {
+            Some(learnt) => (learnt, Source::Learnt, mapped),
             None => (mapped, source, second),
         };
         let value = shape.value(target, field, anchor, old);
-        let other = shape.value(other, field, anchor, old);
+        let (source, other) = match shape {
+            // Numbers of a function that did not change did not either, wherever the map thinks it is.
+            Shape::Site(..) => (if value == old { Source::Same } else { source }, old),
+            _ => (source, shape.value(other, field, anchor, old)),
+        };
         Prediction {
             value,
             source,
@@ -306,16 +381,38 @@ impl Predictor {
         }
     }
 
+    /// What an earlier field taught of an address in the base.
+    #[inline]
+    fn learnt(&self, address: u64) -> Option<u64> {
+        let (slot, tag) = slot(address);
+        let learnt = (self.tags[slot] == tag).then(|| self.learnt[slot]);
+        learnt.filter(|(known, _)| *known == address).map(|(_, learnt)| learnt)
+    }
+
     /// The address in the target of what a field of the base refers to, if a copy has it.
     pub(crate) fn label(&self, (at, shape): (u32, Shape), value: u64) -> Option<u64> {
         let module = self.module();
-        let anchor = if let Shape::FromAnchor(place) | Shape::Literal(place) = shape {
+        let anchor = if let Shape::FromAnchor(place) | Shape::Literal(place) | Shape::Site(.., place) = shape
+        {
             module.base_address(place)
         } else {
             0
         };
-        let address = shape.address(value, module.base_address(at), anchor);
-        match self.map_address(module, address, 0, (0, 0)) {
+        self.copied(shape.address(value, module.base_address(at), anchor))
+    }
+
+    /// What a number of a call site is in the target, if copies have what it lies between. Where a function is as it was,
+    /// so are its numbers.
+    pub(crate) fn moved(&self, (at, shape): (u32, Shape), value: u64) -> Option<u64> {
+        let Shape::Site(.., place) = shape else { return None };
+        let anchor = self.copied(self.module().base_address(place))?;
+        let address = self.label((at, shape), value)?;
+        Some(shape.value(address, 0, anchor, value))
+    }
+
+    /// The address in the target for one in the base that a copy has.
+    fn copied(&self, address: u64) -> Option<u64> {
+        match self.map_address(self.module(), address, 0, (0, 0)) {
             (address, Source::Copied, _) => Some(address),
             _ => None,
         }
@@ -332,10 +429,13 @@ impl Predictor {
             let base = instruction.address(low(prediction.old), prediction.base_field, 0);
             let target = instruction.address(low(value), field, 0);
             self.parts[register] = (base, target);
-        } else if value != prediction.value {
+        } else if value != prediction.value && !prediction.is_nowhere() {
             let (slot, tag) = slot(prediction.address);
             self.learnt[slot] = (prediction.address, shape.address(value, field, anchor));
             self.tags[slot] = tag;
+        }
+        if let Shape::Site(Site::Start, ..) = shape {
+            self.site = shape.address(value, field, anchor);
         }
     }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use chunk_patch::{Base, DecodeError, Decoder, Effort, Limits, encode};
-use program::{Set, functions, link, link_for};
+use program::{Set, functions, link, link_for, link_with_pads};
 use proptest::prelude::*;
 
 /// Decodes as far as it goes.
@@ -27,7 +27,7 @@ fn drain(patch: &[u8], base: &[u8], target_len: usize) -> Result<usize, DecodeEr
 /// A base, a target, and the patch from the one to the other that maps addresses.
 type Mapped = (Vec<u8>, Vec<u8>, Vec<u8>);
 
-/// One for each machine.
+/// One for each machine, and one with landing pads.
 fn mapped() -> &'static [Mapped] {
     static MAPPED: OnceLock<Vec<Mapped>> = OnceLock::new();
     MAPPED.get_or_init(|| {
@@ -37,7 +37,7 @@ fn mapped() -> &'static [Mapped] {
             assert_eq!(patch[0], 2);
             (base, target, patch)
         };
-        others.into_iter().chain([pair()]).map(map).collect()
+        others.into_iter().chain([pair_of(link_with_pads), pair()]).map(map).collect()
     })
 }
 

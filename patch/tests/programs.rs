@@ -5,7 +5,7 @@
 mod program;
 
 use chunk_patch::{Decoder, Effort, Limits, encode};
-use program::{Function, Set, functions, link, link_for};
+use program::{Function, Set, functions, link, link_for, link_with_pads};
 
 fn decode(patch: &[u8], base: &[u8], target_len: usize, piece: usize) -> Vec<u8> {
     let length = u64::try_from(target_len).unwrap();
@@ -44,6 +44,22 @@ fn functions_that_only_moved_cost_next_to_nothing() {
     let (method, len) = measure(&base, &target);
     assert_eq!(method, 2);
     assert!(len < 3200, "{len} bytes for one new function");
+}
+
+#[test]
+fn landing_pads_follow_what_was_inserted_before_them() {
+    let old = functions(3000, 5);
+    let mut new = old.clone();
+    // One more instruction in front of all the calls, so each number of their sites is another.
+    let longer = |function: &mut Function| function.body.splice(..0, [0, 0]).for_each(drop);
+    new.iter_mut().step_by(3).for_each(longer);
+    let order: Vec<usize> = (0..3000).collect();
+    let (_, without) = measure(&link(&old, &order), &link(&new, &order));
+    let (method, len) = measure(&link_with_pads(&old, &order), &link_with_pads(&new, &order));
+    assert_eq!(method, 2);
+    let sites: usize = new.iter().step_by(3).map(|function| function.calls.len()).sum();
+    assert!(sites > 4000, "{sites} sites are too few to show anything");
+    assert!(len < without + sites / 2, "{len} bytes, {without} without {sites} sites");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod instruction;
 mod literals;
 mod riscv;
 mod scatter;
+mod sites;
 mod unwind;
 mod window;
 mod x86;
@@ -21,6 +22,7 @@ use crate::marks::Marks;
 pub(crate) use instruction::{Instruction, NUMBERS, Part};
 pub(crate) use literals::Literal;
 use literals::{Literals, Loads};
+pub(crate) use sites::{Site, ordered, plain, unordered, written};
 use window::Window;
 
 /// The places of all fields, and, as they are multiples of four, the quarters of those where jump tables start or
@@ -30,6 +32,7 @@ pub(crate) struct Fields {
     pub(crate) marks: Marks,
     tables: Marks,
     literals: Literals,
+    sites: sites::Tables,
 }
 
 impl Fields {
@@ -40,22 +43,38 @@ impl Fields {
             marks: Marks::new(base_len),
             tables: Marks::new(if layout.modules.is_empty() { 0 } else { base_len.div_ceil(4) }),
             literals: Literals::default(),
+            sites: sites::Tables::default(),
         };
         for module in &layout.modules {
-            // Jump tables come last: instructions say where they start.
-            let (tables, others): (Vec<&Range>, _) =
-                module.ranges.iter().partition(|range| range.kind == Kind::Tables);
-            for range in others.iter().chain(&tables) {
+            // Tables come last: others say where they start.
+            let is_table = |range: &&Range| matches!(range.kind, Kind::Tables | Kind::CallSites);
+            let (tables, others): (Vec<&Range>, _) = module.ranges.iter().partition(is_table);
+            for range in others {
+                search.range(module, range)?;
+            }
+            search.sites.sort();
+            for range in tables {
                 search.range(module, range)?;
             }
         }
         search.literals.sort();
-        Ok(Self { marks: search.marks, tables: search.tables, literals: search.literals })
+        let Search { marks, tables, literals, sites, .. } = search;
+        Ok(Self { marks, tables, literals, sites })
     }
 
     /// The literal at `at`, if one with an address is there.
     pub(crate) fn literal(&self, at: u32) -> Option<Literal> {
         if self.is_table(at) { self.literals.find(at) } else { None }
+    }
+
+    /// The start of the function whose table of call sites `at` is in.
+    pub(crate) fn function(&self, at: u32) -> Option<u32> {
+        self.sites.function(at)
+    }
+
+    /// Whether a call site starts at the mark `at`, in a range of them.
+    pub(crate) fn is_site(&self, at: u32) -> bool {
+        self.marks.contains(at + 1) && !at.checked_sub(1).is_some_and(|before| self.marks.contains(before))
     }
 
     /// Whether a jump table starts at `at`.
@@ -69,6 +88,7 @@ struct Search<'a, B: ?Sized> {
     marks: Marks,
     tables: Marks,
     literals: Literals,
+    sites: sites::Tables,
 }
 
 impl<B: Base + ?Sized> Search<'_, B> {
@@ -77,7 +97,7 @@ impl<B: Base + ?Sized> Search<'_, B> {
             Kind::Code => self.code(module, range),
             Kind::Code64 => self.code64(range),
             Kind::Words => self.words(module, range),
-            Kind::Unwind => unwind::records(&mut self.window, range, |at| self.marks.insert(at)),
+            Kind::Unwind => self.unwind(module, range),
             Kind::UnwindIndex => {
                 for at in (range.start..range.end()).step_by(4).skip(3).filter(|at| range.end() - at >= 4) {
                     self.marks.insert(at);
@@ -92,7 +112,27 @@ impl<B: Base + ?Sized> Search<'_, B> {
             Kind::Relocations32 => self.words32(module, range, 8, 0),
             Kind::ExceptionIndex => self.exception_index(range),
             Kind::RiscV => self.riscv(module, range),
+            Kind::CallSites => {
+                for table in self.sites.within(range.start, range.end()) {
+                    sites::sites(&mut self.window, table, |at| self.marks.insert(at))?;
+                }
+                Ok(())
+            }
         }
+    }
+
+    /// The records of functions, which tell whose tables of call sites are where.
+    fn unwind(&mut self, module: &Module, range: &Range) -> io::Result<()> {
+        let place = |(field, ahead): (u32, u32)| {
+            let ahead = i64::from(ahead.cast_signed()).cast_unsigned();
+            module.base_of(module.base_address(field).wrapping_add(ahead))
+        };
+        let tell = |function: &unwind::Function| {
+            if let (Some(start), Some(table)) = (place(function.start), place(function.pads)) {
+                self.sites.insert(table, start);
+            }
+        };
+        unwind::records(&mut self.window, range, |at| self.marks.insert(at), tell)
     }
 
     /// One instruction after the other, anew from each so many bytes of the range: several such lanes are read in turns,

@@ -7,11 +7,19 @@ use super::window::Window;
 use crate::base::Base;
 use crate::layout::Range;
 
-/// Marks the fields of the records in `range`, up to the first that is none.
+/// What a record of a function leads to.
+pub(super) struct Function {
+    /// The places of the two fields, and what is in them.
+    pub(super) start: (u32, u32),
+    pub(super) pads: (u32, u32),
+}
+
+/// Marks the fields of the records in `range`, up to the first that is none, and tells of those with landing pads.
 pub(super) fn records<B: Base + ?Sized>(
     window: &mut Window<'_, B>,
     range: &Range,
     mut mark: impl FnMut(u32),
+    mut tell: impl FnMut(&Function),
 ) -> io::Result<()> {
     let mut at = range.start;
     while range.end() - at >= 8 {
@@ -27,6 +35,8 @@ pub(super) fn records<B: Base + ?Sized>(
             // are the distance to the function's table of landing pads.
             if len >= 17 && window.word(at + 16)? & 0xff == 4 {
                 mark(at + 17);
+                let (start, pads) = (at + 8, at + 17);
+                tell(&Function { start: (start, window.word(start)?), pads: (pads, window.word(pads)?) });
             }
         }
         at += 4 + len;

@@ -37,6 +37,16 @@ pub(crate) fn view(bytes: &[u8], layout: &Layout, fields: Arc<Fields>, map: Map)
     while let Some((field, shape)) = predictor.next(at, len) {
         at = field + shape.len();
         let place = field as usize..at as usize;
+        if let Shape::CallSite(_) = shape {
+            for (field, shape) in predictor.numbers(field, &bytes[place.clone()]) {
+                let place = field as usize..(field + shape.len()) as usize;
+                if let Some(moved) = predictor.moved((field, shape), number(&bytes[place.clone()])) {
+                    show(&mut alike[place.clone()], moved);
+                    show(&mut told[place], moved);
+                }
+            }
+            continue;
+        }
         let value = number(&bytes[place.clone()]);
         let address = predictor.label((field, shape), value);
         let label = address.map_or(0, |address| address.wrapping_mul(0x9e37_79b9_7f4a_7c15).swap_bytes());

@@ -110,6 +110,7 @@ impl Program {
             1 if name.starts_with(b".eh_frame_hdr\0") => Kind::UnwindIndex,
             1 | 0x7000_0001 if name.starts_with(b".eh_frame\0") => Kind::Unwind,
             1 if name.starts_with(b".rodata") => Kind::Tables,
+            1 if name.starts_with(b".gcc_except_table") => Kind::CallSites,
             0x7000_0001 if name.starts_with(b".ARM.exidx\0") => Kind::ExceptionIndex,
             1 if flags & (WRITE | ALLOC) == WRITE | ALLOC => words,
             // Symbols and relocations; in files of 64 bits they are words of which some are addresses.

@@ -1,6 +1,7 @@
 //! Small programs, linked as often as a test wants: the same functions at other addresses.
 
 mod sets;
+mod unwinding;
 
 pub(crate) use sets::{Set, link_for};
 
@@ -23,6 +24,15 @@ const ADDRESS: u64 = 0x40_0000;
 
 /// An ELF file of x86-64 with `functions` in the `order` given, jump tables to some, and pointers to all of them.
 pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
+    build(functions, order, false)
+}
+
+/// The same, with a landing pad for each call.
+pub(crate) fn link_with_pads(functions: &[Function], order: &[usize]) -> Vec<u8> {
+    build(functions, order, true)
+}
+
+fn build(functions: &[Function], order: &[usize], has_pads: bool) -> Vec<u8> {
     let mut starts = vec![0; functions.len()];
     let mut at = TEXT;
     for &number in order {
@@ -70,16 +80,29 @@ pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
         file.extend((ADDRESS + u64::try_from(*start).unwrap()).to_le_bytes());
     }
     let data_len = file.len() - data;
+    let pads = file.len();
+    let tables_of: Vec<usize> = if has_pads {
+        functions.iter().map(|function| unwinding::sites(&mut file, function)).collect()
+    } else {
+        Vec::new()
+    };
+    file.resize(file.len().next_multiple_of(8), 0);
+    let unwind = file.len();
+    for (number, table) in tables_of.iter().enumerate() {
+        unwinding::record(&mut file, starts[number], *table);
+    }
     let names = file.len();
-    file.extend(b"\0.text\0.data\0.names\0.rodata\0");
+    file.extend(b"\0.text\0.data\0.names\0.rodata\0.gcc_except_table\0.eh_frame\0");
     file.resize(file.len().next_multiple_of(8), 0);
     let sections = file.len();
     for (name, kind, flags, start, len) in [
         (0, 0_u32, 0_u64, 0, 0),
         (1, 1, 6, TEXT, text_len),
         (7, 1, 3, data, data_len),
-        (13, 3, 0, names, 28),
+        (13, 3, 0, names, 56),
         (20, 1, 2, tables, tables_len),
+        (28, 1, 2, pads, unwind - pads),
+        (46, 1, 2, unwind, names - unwind),
     ] {
         file.extend(u32::to_le_bytes(name));
         file.extend(kind.to_le_bytes());
@@ -88,7 +111,7 @@ pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
             file.extend(word.to_le_bytes());
         }
     }
-    let end = long(data + data_len);
+    let end = long(names);
     let mut header = b"\x7fELF\x02\x01\x01".to_vec();
     header.resize(16, 0);
     for half in [3_u16, 62] {
@@ -99,7 +122,7 @@ pub(crate) fn link(functions: &[Function], order: &[usize]) -> Vec<u8> {
         header.extend(word.to_le_bytes());
     }
     header.extend(0_u32.to_le_bytes());
-    for half in [64_u16, 56, 1, 64, 5, 3] {
+    for half in [64_u16, 56, 1, 64, 7, 3] {
         header.extend(half.to_le_bytes());
     }
     // One segment, readable, writable and executable.

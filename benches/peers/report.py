@@ -15,14 +15,15 @@ FIELDS = [
 
 HEAD = """# Benchmarks
 
-Written by `benches/peers/run`; the same commands write it again:
+Written by `benches/run`, which is these commands:
 
 ```sh
 benches/data/build all              # about 12 minutes; benches/data/README.md tells what it needs
 cargo build --release
 benches/peers/run                   # bytes: some hours of CPU, most of it bsdiff and zstd -19; goes on where it stopped
-benches/peers/run --times-only      # CPU, time, memory: half an hour, on a machine that does nothing else
+benches/figures/run                 # what this project promises: three quarters of an hour, on an idle machine
 benches/scaling/run                 # cost as work grows: an hour, 50 GB of disk
+benches/peers/run --times-only      # CPU, time, memory: half an hour, on an idle machine
 ```
 
 Machine: {machine}. {times}
@@ -35,6 +36,12 @@ last. *Best* is the smallest of the peers; a ratio below 1 means that chunk need
 chunk runs with its defaults (patches at level 9), and the device remembers what it installed; *scanning* is a
 device that does not. *Level 19* is a store whose patches were made at `--patch-level 19`. Peers run with their
 defaults.
+"""
+
+FIGURES = """## What is promised
+
+Measured in one run by `benches/figures/run`, each figure with its reference. Where one is missed, DESIGN.md says why.
+
 """
 
 SCALING = """## As work grows
@@ -62,9 +69,11 @@ def write_all(rows: list, order: list[str], out: Path):
     beside.mkdir(parents=True, exist_ok=True)
     write_csv(beside / "updates.csv", rows)
     write_charts(beside, rows, order)
-    scaling = beside / "scaling.md"
+    figures, scaling = beside / "figures.md", beside / "scaling.md"
     tables = Tables(rows, order)
     parts = [HEAD.format(machine=machine(), times=about_times(rows)), tables.page()]
+    if figures.exists():
+        parts += [FIGURES, figures.read_text()]
     if scaling.exists():
         parts += [SCALING, scaling.read_text()]
     (pages / "BENCHMARKS.md").write_text("\n".join(part.rstrip("\n") + "\n" for part in parts))

@@ -287,9 +287,9 @@ struct Peer {
     update: Command,
 }
 
-/// The peer, if it is here and can publish.
-fn prepare(name: &'static str, make: &mut Command, fresh: Command, update: Command) -> Option<Peer> {
-    match run(make) {
+/// The peer, if it is here, can publish, and can read what it published: not each can that of each image.
+fn prepare(name: &'static str, make: &mut Command, mut fresh: Command, update: Command) -> Option<Peer> {
+    match run(make).and_then(|_| run(&mut fresh)) {
         Ok(_) => Some(Peer { name, pairs: PAIRS, fresh, update }),
         Err(error) => {
             eprintln!("{name} is not here, or does not work: {error}");

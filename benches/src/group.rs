@@ -43,12 +43,17 @@ impl Group {
         Ok(group)
     }
 
-    /// Runs a command in the group; returns the most anonymous memory that it had at a time.
-    pub fn run(&self, command: &Command) -> Outcome<u64> {
+    /// The same command, to be run in the group.
+    pub fn inside(&self, command: &Command) -> Command {
         let mut inside = Command::new("sh");
         inside.args(["-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\""]);
         inside.arg(&self.path).arg(command.get_program()).args(command.get_args());
-        let mut child = inside.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        inside
+    }
+
+    /// Runs a command in the group; returns the most anonymous memory that it had at a time.
+    pub fn run(&self, command: &Command) -> Outcome<u64> {
+        let mut child = self.inside(command).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut peak = 0;
         let status = loop {
             if let Some(status) = child.try_wait()? {

@@ -114,16 +114,19 @@ pub(crate) fn finish(status: ExitStatus, command: &Command) -> Outcome<()> {
     if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}").into()) }
 }
 
-fn median(mut values: Vec<u64>) -> u64 {
+/// The middle one of some values.
+pub fn median(mut values: Vec<u64>) -> u64 {
     values.sort_unstable();
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-fn percent(a: Duration, b: Duration) -> u64 {
+/// How many hundredths of `b` are in `a`.
+pub fn percent(a: Duration, b: Duration) -> u64 {
     u64::try_from(a.as_micros() * 100 / b.as_micros().max(1)).unwrap_or(u64::MAX)
 }
 
-fn ratio(percent: u64) -> String {
+/// A ratio as tables have it.
+pub fn ratio(percent: u64) -> String {
     format!("{}.{:02}", percent / 100, percent % 100)
 }
 

@@ -8,10 +8,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chunk_benches::answers::{millions, number, pair_name, said};
 use chunk_benches::measure::{Outcome, seconds};
 use chunk_testing::http::{Nginx, Relay};
 use serde_json::Value;
@@ -91,7 +92,7 @@ impl Update<'_> {
         let wanted = near.wanted()?;
         let wasted = near.bytes.saturating_sub(wanted) * 1000 / near.bytes.max(1);
         let mut row = vec![
-            self.name(),
+            pair_name(self.old, self.new),
             how.to_owned(),
             millions(near.bytes),
             format!("{}.{} %", wasted / 10, wasted % 10),
@@ -152,12 +153,6 @@ impl Update<'_> {
         let indexes = ["image@old.cidx", "image@new.cidx"].map(|name| self.nginx.root().join(name));
         number(&serde_json::from_str(&said(command.args(indexes))?)?, "missing_chunks")
     }
-
-    fn name(&self) -> String {
-        let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let set = self.new.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-        format!("{set} {}→{}", stem(self.old), stem(self.new))
-    }
 }
 
 impl Cost {
@@ -169,21 +164,4 @@ impl Cost {
     fn wanted(&self) -> Outcome<u64> {
         Ok(self.number("download_bytes")? - self.number("gap_bytes")?)
     }
-}
-
-fn number(answer: &Value, key: &str) -> Outcome<u64> {
-    answer[key].as_u64().ok_or_else(|| format!("{key} is no number in {answer}").into())
-}
-
-/// What a command that must succeed prints.
-fn said(command: &mut Command) -> Outcome<String> {
-    let output = command.stdin(Stdio::null()).output()?;
-    if !output.status.success() {
-        return Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-fn millions(bytes: u64) -> String {
-    format!("{}.{:03}", bytes / 1_000_000, bytes % 1_000_000 / 1000)
 }

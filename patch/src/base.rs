@@ -4,8 +4,8 @@ use std::io;
 
 /// The base of a group: a byte string of known length that can be read anywhere.
 ///
-/// A decoder reads small pieces in no particular order and never keeps the whole, so the base may be ranges of a
-/// block device joined together.
+/// A decoder reads pieces in no particular order, some of them more than once, and never keeps the whole, so the base may
+/// be ranges of a block device joined together.
 pub trait Base {
     /// Number of bytes.
     fn len(&self) -> u64;

@@ -16,6 +16,7 @@ use crate::error::DecodeError;
 use crate::fields::Fields;
 use crate::layout::{self, Layout};
 use crate::map::Map;
+use crate::pages::Pages;
 use crate::predict::Predictor;
 
 /// Encodes `target` by `copies` from `base`, which has the programs of `layout` with these `fields`; by as many of the
@@ -48,7 +49,7 @@ const PIECE: u32 = 1 << 16;
 
 /// Decodes a target front to back.
 pub(crate) struct Stream<'a, B: ?Sized> {
-    base: &'a B,
+    base: Pages<'a, B>,
     coder: RangeReader<'a>,
     body: Body,
     copies: std::vec::IntoIter<Copy>,
@@ -85,18 +86,31 @@ impl<'a, B: Base + ?Sized> Stream<'a, B> {
         let body = Body::new(Predictor::new(layout, fields, Map::new(&copies, base_len)));
         let mut copies = copies.into_iter();
         let copy = copies.next();
+        let base = Pages::new(base, base_len);
         Ok(Self { base, coder, body, copies, copy, done: 0, at: 0, target_len })
     }
 
     /// Makes the next bytes of the target and puts them to the end of `out`: none only behind the last.
     pub(crate) fn next(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let enough = out.len() + PIECE as usize / 2;
+        // Copies and runs may be of few bytes.
+        while out.len() < enough && self.at < self.target_len {
+            self.run(out)?;
+        }
+        if self.at == self.target_len && self.coder.has_more() {
+            return Err(DecodeError::Trailing);
+        }
+        Ok(())
+    }
+
+    /// Makes what comes next of the copy at hand or of the new bytes before the next.
+    fn run(&mut self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let from = out.len();
         match self.copy {
             Some(copy) if self.at >= copy.target => {
                 let shown = PIECE.min(copy.len - self.done);
                 out.resize(from + shown as usize, 0);
-                let start = u64::from(copy.base) + u64::from(self.done);
-                self.base.read_at(start, &mut out[from..]).map_err(DecodeError::Base)?;
+                self.base.read(copy.base + self.done, &mut out[from..]).map_err(DecodeError::Base)?;
                 let made = self.body.copied(&mut self.coder, &copy, self.done, &mut out[from..], &[]);
                 out.truncate(from + made);
                 let made = u32::try_from(made).expect("no more than was shown");
@@ -117,9 +131,6 @@ impl<'a, B: Base + ?Sized> Stream<'a, B> {
         }
         if self.coder.overran() {
             return Err(DecodeError::Truncated);
-        }
-        if self.at == self.target_len && self.coder.has_more() {
-            return Err(DecodeError::Trailing);
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ mod map;
 mod marks;
 mod matching;
 mod method;
+mod pages;
 mod predict;
 mod prefixed;
 mod programs;

@@ -77,6 +77,7 @@ impl From<Seed> for SeedPart {
 
 /// How to work. The default suits a small device.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// Threads that cut, hash and put together.
     pub threads: usize,
@@ -98,6 +99,9 @@ pub struct Options {
     pub ignore_target: bool,
     /// Use patches where a seed is the image that one starts from.
     pub patches: bool,
+    /// Tell of all ways to the image, not only of those that were looked at until one did. It takes the heads of their
+    /// patches, and is for who only plans.
+    pub ways: bool,
 }
 
 impl Default for Options {
@@ -113,6 +117,7 @@ impl Default for Options {
             expect: None,
             ignore_target: false,
             patches: true,
+            ways: false,
         }
     }
 }
@@ -286,7 +291,8 @@ pub struct Report {
     pub demand: Demand,
     /// The parts of the image that the target does not hold, or did not: whole blocks, neighbours joined.
     pub wrong: Vec<Range<u64>>,
-    /// The ways by patches that there are from the seeds, one of which may have been taken.
+    /// The ways by patches that start from seeds and that the store has, one of which may have been taken. Those that were
+    /// not looked at are missing, unless [`Options::ways`] asks for them.
     pub ways: Vec<WayCost>,
     /// Bytes that a file has behind the image, or had: they are cut off.
     pub surplus: u64,

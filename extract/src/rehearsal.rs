@@ -12,6 +12,8 @@ pub struct Rehearsal {
     pub report: Report,
     /// Why it would not be carried out.
     pub refusal: Option<ExtractError>,
+    /// What frames alone would download, if [`Options::ways`](crate::Options::ways) asks for it.
+    pub frames: Option<u64>,
 }
 
 impl Job<'_> {
@@ -26,9 +28,9 @@ impl Job<'_> {
             // A run would have ended before it met the other.
             (Err(_), Err(refusal)) => Err(refusal.into()),
             (Err(error), Ok(())) => Err(error),
-            (Ok(report), probed) => {
+            (Ok((report, frames)), probed) => {
                 let refusal = probed.and_then(|()| self.expect_possible(&report)).err();
-                Ok(Rehearsal { report, refusal: refusal.map(ExtractError::from) })
+                Ok(Rehearsal { report, refusal: refusal.map(ExtractError::from), frames })
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::job::{ExtractError, Job, Notice, Report, Verify, Version};
 use crate::journal::Journal;
 use crate::known::KnownImage;
 use crate::opened::Opened;
-use crate::patched::{ByPatch, Way};
+use crate::patched::{ByPatch, Staging, Way};
 use crate::prepared::Prepared;
 use crate::recipe::Recipe;
 use crate::saved::Saved;
@@ -173,19 +173,33 @@ impl Job<'_> {
     /// Tells what making the image would take, whether or not it may be written, and touches nothing.
     pub fn plan(mut self) -> Result<Report, ExtractError> {
         let index = self.open_index()?;
-        self.plan_for(index)
+        self.plan_for(index).map(|(report, _)| report)
     }
 
-    pub(crate) fn plan_for(&mut self, index: OpenIndex) -> Result<Report, ExtractError> {
-        let report = match self.foresee(index)? {
-            Foreseen::ByPatch(way, survey, index) => self.report_way(&way, &survey, &index),
-            Foreseen::ByFrames(prepared) => self.report(&prepared, 0, 0),
+    /// A plan, and what frames alone would download if all ways are wanted.
+    pub(crate) fn plan_for(&mut self, index: OpenIndex) -> Result<(Report, Option<u64>), ExtractError> {
+        let (report, frames) = match self.foresee(index)? {
+            Foreseen::ByPatch(way, survey, index) => {
+                let report = self.report_way(&way, &survey, &index);
+                (report, self.options.ways.then(|| self.download_by_frames(*survey, index)).transpose()?)
+            }
+            Foreseen::ByFrames(prepared) => {
+                let frames =
+                    prepared.staging.as_ref().map_or(prepared.plan.totals.download, Staging::without);
+                (self.report(&prepared, 0, 0), self.options.ways.then_some(frames))
+            }
         };
         let device = self.path().filter(|path| is_device(path));
         let cleared = device.map(|device| {
             Device::measure_tail(&device, report.totals.image, self.options.tail, self.observer)
         });
-        Ok(Report { cleared: cleared.transpose()?.unwrap_or_default(), ..report })
+        Ok((Report { cleared: cleared.transpose()?.unwrap_or_default(), ..report }, frames))
+    }
+
+    /// What frames alone would download, whether or not that is allowed.
+    fn download_by_frames(&mut self, survey: Survey, index: OpenIndex) -> Result<u64, ExtractError> {
+        (self.options.patches, self.options.max_download) = (false, None);
+        Ok(self.prepare(Looked::Wrong(survey, index))?.plan.totals.download)
     }
 
     /// Finds the way to the image without opening the target for writing.

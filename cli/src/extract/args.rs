@@ -3,7 +3,7 @@
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use chunk_extract::{Expected, Tail, Verify};
+use chunk_extract::{Expected, Options, Tail, Verify};
 use chunk_store::line::Version;
 use clap::ValueEnum;
 
@@ -38,20 +38,33 @@ pub struct Extract {
     /// Write the report as JSON to this file, also when stdout is the target
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) report: Option<PathBuf>,
-    /// How sure to be of what was written
-    #[arg(long, value_enum, default_value = "write")]
-    pub(crate) verify: Sureness,
-    /// Zero what lies behind the image on a device
-    #[arg(long)]
-    pub(crate) zero_tail: bool,
-    /// Tell a device that nobody needs what lies behind the image; what it reads as then is not known
-    #[arg(long, conflicts_with = "zero_tail")]
-    pub(crate) discard_tail: bool,
+    #[command(flatten)]
+    pub(crate) settling: Settling,
 }
 
-impl Extract {
+/// What is done once everything is written.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Settling {
+    /// How sure to be of what was written
+    #[arg(long, value_enum, default_value = "write")]
+    verify: Sureness,
+    /// Zero what lies behind the image on a device
+    #[arg(long)]
+    zero_tail: bool,
+    /// Tell a device that nobody needs what lies behind the image; what it reads as then is not known
+    #[arg(long, conflicts_with = "zero_tail")]
+    discard_tail: bool,
+}
+
+impl Settling {
+    /// `options` with this, refused if it cannot be done with a target of this kind.
+    pub(crate) fn add_to(&self, options: Options, kind: Kind) -> Result<Options, Failure> {
+        self.expect_fitting(kind)?;
+        Ok(Options { verify: self.verify.into(), tail: self.tail(), ..options })
+    }
+
     /// What becomes of what lies behind the image.
-    pub(crate) fn tail(&self) -> Tail {
+    fn tail(&self) -> Tail {
         match (self.zero_tail, self.discard_tail) {
             (true, _) => Tail::Zero,
             (_, true) => Tail::Discard,
@@ -60,7 +73,7 @@ impl Extract {
     }
 
     /// Refuses what cannot be done with a target of this kind.
-    pub(crate) fn expect_fitting(&self, kind: Kind) -> Result<(), Failure> {
+    fn expect_fitting(&self, kind: Kind) -> Result<(), Failure> {
         let refused = |message: &str, hint| Err(Failure::new(Exit::Usage, message.to_owned()).hint(hint));
         if self.tail() != Tail::Leave && kind != Kind::Device {
             let option = if self.zero_tail { "--zero-tail" } else { "--discard-tail" };
@@ -148,6 +161,8 @@ pub struct Plan {
     /// Tell what every way would download, not only the cheapest
     #[arg(long)]
     pub(crate) ways: bool,
+    #[command(flatten)]
+    pub(crate) settling: Settling,
 }
 
 /// Arguments of `pull`.

@@ -84,12 +84,9 @@ fn run_watched(
         *report_file = None;
         return Err(failure);
     }
-    extract.expect_fitting(Kind::of(&task.target))?;
-    let mut options = options(&extract.what);
-    options.verify = extract.verify.into();
-    options.tail = extract.tail();
+    let options = extract.settling.add_to(options(&extract.what), Kind::of(&task.target))?;
     if extract.dry_run {
-        return plan_task(&extract.what, false, task, options, watch, output);
+        return plan_task(&extract.what, task, options, watch, output);
     }
     let target = task.target.clone();
     let report = task.run(&extract.what, options, watch, &Verb::Writes(|job| job.run()))?;
@@ -117,7 +114,8 @@ fn expect_apart(extract: &Extract, target: Option<&str>) -> Result<(), Failure> 
 pub(crate) fn plan(plan: &Plan, output: &Output) -> Result<(), Failure> {
     let watch = Watch::new(output, None).map_err(|error| Failure::new(Exit::Internal, error))?;
     let task = Task::new(&plan.what, Uncached::GoesOn, &watch)?;
-    plan_task(&plan.what, plan.ways, task, options(&plan.what), &watch, output)
+    let options = plan.settling.add_to(options(&plan.what), Kind::of(&task.target))?;
+    plan_task(&plan.what, task, Options { ways: plan.ways, ..options }, &watch, output)
 }
 
 pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
@@ -143,7 +141,6 @@ pub(crate) fn pull(pull: &Pull, output: &Output) -> Result<(), Failure> {
 
 fn plan_task(
     what: &What,
-    wants_ways: bool,
     task: Task,
     options: Options,
     watch: &Watch,
@@ -151,14 +148,8 @@ fn plan_task(
 ) -> Result<(), Failure> {
     let target = task.target.clone();
     let rehearse = &Verb::Looks(|job| job.rehearse());
-    let Rehearsal { report, refusal } = task.run(what, options.clone(), watch, rehearse)?;
-    let ways = if wants_ways {
-        let options = Options { patches: false, ..options };
-        let frames = Task::new(what, Uncached::GoesOn, watch)?.run(what, options, watch, rehearse)?.report;
-        ways::of(&report, &frames)
-    } else {
-        Vec::new()
-    };
+    let Rehearsal { report, refusal, frames } = task.run(what, options, watch, rehearse)?;
+    let ways = frames.map_or_else(Vec::new, |frames| ways::of(&report, frames));
     let is_far = what.network.is_far(&what.index);
     let cached = if is_far { what.network.most_cached(report.totals.download) } else { 0 };
     let answer = Answer::of_plan(&target, &report, cached).without(watch.unused()).with_ways(ways);

@@ -19,15 +19,14 @@ pub(super) struct Way {
     download_bytes: u64,
 }
 
-/// The ways of a plan, and the one by `frames`.
-pub(super) fn of(plan: &Report, frames: &Report) -> Vec<Way> {
+/// The ways of a plan, and the one by frames, which takes `download_bytes`.
+pub(super) fn of(plan: &Report, download_bytes: u64) -> Vec<Way> {
     let by_patches = plan.ways.iter().map(|way| Way {
         patches: way.patches,
         seed: plan.seeds.get(usize::from(way.seed)).cloned(),
         is_changed: way.is_changed,
         download_bytes: way.bytes,
     });
-    let download_bytes = frames.totals.download;
     by_patches.chain([Way { patches: 0, seed: None, is_changed: false, download_bytes }]).collect()
 }
 

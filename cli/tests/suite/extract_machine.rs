@@ -130,6 +130,12 @@ fn options_that_a_kind_of_target_has_no_use_for_are_refused_or_warned_of() {
     ] {
         sandbox.chunk(&format!("extract {arguments}")).fails(2).answers_nothing().says(why).says("hint: ");
     }
+    for (arguments, why) in [
+        ("--zero-tail store/a.img out", "--zero-tail is for block devices"),
+        ("--verify readback store/a.img -", "standard output cannot be read back"),
+    ] {
+        sandbox.chunk(&format!("plan {arguments}")).fails(2).answers_nothing().says(why);
+    }
     for option in ["--force", "--in-place"] {
         let run = sandbox.chunk(&format!("extract {option} store/a.img -"));
         assert!(run.code() == Some(0) && run.stdout == new, "{option}");
@@ -137,6 +143,8 @@ fn options_that_a_kind_of_target_has_no_use_for_are_refused_or_warned_of() {
     }
     fs::write(sandbox.path("device"), vec![1; 8 << 20]).expect("written");
     let Some(device) = LoopDevice::writable(&sandbox.path("device")) else { return };
+    let plan = sandbox.chunk(&format!("plan --zero-tail store/a.img {}", device.path().display())).succeeds();
+    assert!(plan.text().contains("behind    tail zeroed "), "{plan}");
     let run = sandbox.chunk(&format!("extract --zero-tail --force store/a.img {}", device.path().display()));
     let run = run.says("warning: --force has no effect on a device");
     assert!(run.code() == Some(0) && run.text().contains(", tail zeroed "), "{run}");

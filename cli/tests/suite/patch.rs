@@ -1,5 +1,7 @@
 //! `chunk patch`, and what the other verbs make of patches.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::image;
@@ -65,6 +67,36 @@ fn a_plan_tells_what_every_way_would_download_if_asked() {
     assert!(text.contains("by a patch from slot, mended first\n"), "{text}");
     sandbox.chunk(&format!("extract {plan}")).succeeds();
     assert!(sandbox.read("out") == new);
+}
+
+#[test]
+fn a_plan_of_all_ways_reads_and_warns_once() {
+    let (sandbox, _) = store();
+    sandbox.chunk("patch store/a.img@1.cidx store/a.img.cidx").succeeds();
+    let old = sandbox.read("old");
+    let plan = |arguments: &str| sandbox.chunk_reading(&format!("plan --json {arguments}"), &old);
+    let alone = plan("--seed - store/a.img.cidx out").succeeds().json();
+    let frames = plan("--no-patch --seed - store/a.img.cidx out").succeeds().json();
+    let run = plan("--ways --seed - --seed nowhere store/a.img.cidx out");
+    assert_eq!(run.stderr.matches("nowhere").count(), 1, "{run}");
+    let told = run.json();
+    let of_frames = number(&frames, "download_bytes") - number(&frames, "index_bytes");
+    assert_eq!(told["download_bytes"], alone["download_bytes"]);
+    assert_eq!(told["ways"][1]["download_bytes"], of_frames, "stdin was there for both: {told}");
+}
+
+#[test]
+fn a_plan_of_all_ways_leaves_out_those_that_the_store_does_not_have() {
+    let (sandbox, _) = store();
+    sandbox.chunk("patch store/a.img@1.cidx store/a.img.cidx").succeeds();
+    for name in sandbox.names("store/patches") {
+        fs::remove_file(sandbox.path(format!("store/patches/{name}"))).expect("it is there");
+    }
+    let run = sandbox.chunk("plan --ways --json --seed old store/a.img.cidx out");
+    assert_eq!(run.code(), Some(0), "{run}");
+    let ways = run.json()["ways"].clone();
+    assert_eq!(ways.as_array().map(Vec::len), Some(1), "{ways}");
+    assert_eq!(ways[0]["patches"], 0, "{ways}");
 }
 
 #[test]

@@ -36,15 +36,14 @@ impl Base {
         (!starts.is_empty()).then_some(Self { seed, starts, hashes, near: None })
     }
 
-    /// What the ways from it cost, the cheapest first.
-    pub(super) fn costs(&self, ways: &Ways) -> impl Iterator<Item = WayCost> {
-        let (seed, is_changed) = (self.seed, self.near.is_some());
-        self.starts.iter().map(move |first| WayCost {
-            seed,
-            is_changed,
-            patches: ways.from(*first).count() as u64,
-            bytes: cost(ways, *first),
-        })
+    /// What the way from it that starts with patch `first` costs.
+    pub(super) fn cost(&self, ways: &Ways, first: usize) -> WayCost {
+        WayCost {
+            seed: self.seed,
+            is_changed: self.near.is_some(),
+            patches: ways.from(first).count() as u64,
+            bytes: cost(ways, first),
+        }
     }
 
     /// Seed `seed`, which has `content`, if at least half of it is `image` still and `ways` start from that.

@@ -69,13 +69,13 @@ impl Job<'_> {
         let Some(base) = self.find_own_base(survey, recipe.record().image_len(), ways)? else {
             return Ok((plan, None));
         };
-        survey.ways.extend(base.costs(ways));
         let number = survey.own + 1;
         let chunks = fetched(recipe, &plan);
         let parts = joined(&chunks);
         let staged: u64 = parts.iter().map(|part| part.end - part.start).sum();
-        for first in &base.starts {
-            let Some((mut links, _)) = self.open_way(survey, recipe.record(), ways, (&base, *first)) else {
+        let mut starts = base.starts.iter().map(|first| (&base, *first));
+        while let Some(start) = starts.next() {
+            let Some((mut links, _)) = self.open_way(survey, recipe.record(), ways, start) else {
                 continue;
             };
             let roots = note_groups(&mut links, parts.clone());
@@ -108,6 +108,7 @@ impl Job<'_> {
             totals.mend = mended;
             (totals.patch, totals.patches, totals.scratch) = (patch, links.len() as u64, scratch);
             let chunks = chunks.into_iter().map(|(entry, _)| Entry { repeats: 0, ..entry }).collect();
+            self.note_ways(survey, recipe.record(), ways, starts);
             return Ok((again, Some(Staging { links, mend, parts, chunks, without: Box::new(plan) })));
         }
         Ok((plan, None))
@@ -261,6 +262,11 @@ impl Job<'_> {
 }
 
 impl Staging {
+    /// What would be downloaded without it.
+    pub(crate) fn without(&self) -> u64 {
+        self.without.totals.download
+    }
+
     /// What was fetched of the index of what the target was.
     pub(crate) fn mend_index(&self) -> Fetched {
         self.mend.as_ref().map(Mend::index).unwrap_or_default()

@@ -54,9 +54,8 @@ impl Job<'_> {
             return Ok(None);
         }
         let bases = self.find_bases(&survey.parts, ways)?;
-        survey.ways = bases.iter().flat_map(|base| base.costs(ways)).collect();
-        for (base, first) in bases.iter().flat_map(|base| base.starts.iter().map(move |first| (base, *first)))
-        {
+        let mut starts = bases.iter().flat_map(|base| base.starts.iter().map(move |first| (base, *first)));
+        while let Some((base, first)) = starts.next() {
             let Some((links, said)) = self.open_way(survey, record, ways, (base, first)) else { continue };
             let kept = survey.kept(&said);
             let check = Check::new(Blocks::of_len(record.image_len()), said);
@@ -77,6 +76,7 @@ impl Job<'_> {
             let (totals, patch) = (&way.totals, way.object());
             if needed <= allowed && self.has_scratch_room(patch, totals, totals.scratch) {
                 self.observer.notice(&Notice::Planned(&way.totals));
+                self.note_ways(survey, record, ways, starts);
                 return Ok(Some(way));
             }
             survey.late += way.front_len() + spent;
@@ -102,7 +102,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Opens the way that starts with patch `first`, and tells what the blocks of the image are; none if it leads nowhere.
+    /// Opens the way that starts with patch `first`, notes it, and tells what the blocks of the image are; none if it leads
+    /// nowhere.
     pub(super) fn open_way(
         &self,
         survey: &mut Survey,
@@ -116,11 +117,30 @@ impl Job<'_> {
         }
         let mut spent = 0;
         let opened = self.open_links(&steps, record, &mut spent).and_then(|links| said(links, base));
-        if let Err((patch, error)) = &opened {
-            survey.late += spent;
-            self.observer.notice(&Notice::Unpatched { patch, error: &**error });
+        match &opened {
+            Ok(_) => survey.ways.push(base.cost(ways, first)),
+            Err((patch, error)) => {
+                survey.late += spent;
+                self.observer.notice(&Notice::Unpatched { patch, error: &**error });
+            }
         }
         opened.ok()
+    }
+
+    /// Notes the other ways, those of `starts` that lead anywhere, if somebody wants to know of them.
+    pub(super) fn note_ways<'b>(
+        &self,
+        survey: &mut Survey,
+        record: &Record,
+        ways: &Ways,
+        starts: impl Iterator<Item = (&'b Base, usize)>,
+    ) {
+        // The way that is taken costs no more for it.
+        let late = survey.late;
+        for start in starts.filter(|_| self.options.ways) {
+            self.open_way(survey, record, ways, start);
+        }
+        survey.late = late;
     }
 
     /// Fetches the heads of all patches of a way. Counts in `spent` what that has cost.

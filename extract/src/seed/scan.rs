@@ -2,7 +2,8 @@
 //!
 //! The seed is scanned in units, each by one thread. Content-defined cuts find back into step within a few
 //! chunks, so a unit starts a little before its first byte and tells only of the chunks that start within it.
-//! What cannot be read is left out, and the scan starts anew behind it.
+//! Zeros are cut by their length alone: what follows those that run from one unit into the next is cut again, once it is
+//! known where they began. What cannot be read is left out, and the scan starts anew behind it.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -97,38 +98,67 @@ impl Scan<'_> {
         });
         let mut done = done.into_inner().expect("no scan panics");
         done.sort_unstable_by_key(|(number, _)| *number);
+        self.cut_behind_zeros(seed, &units, &mut done);
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
-        for (_, (chunks, gaps)) in done {
-            found.extend(chunks);
-            unreadable.extend(gaps);
+        for (_, scanned) in done {
+            found.extend(scanned.found);
+            unreadable.extend(scanned.unreadable);
         }
         (found, unreadable)
     }
 
-    fn unit(&self, seed: &Seed, unit: &Unit) -> (Vec<Found>, Vec<Unreadable>) {
+    /// Brings units that began among zeros into step with those that these zeros began in.
+    fn cut_behind_zeros(&self, seed: &Seed, units: &[Unit], done: &mut [(usize, Scanned)]) {
+        let zero_chunk = u64::from(self.params.zero_chunk());
+        // The cut behind which there are only zeros up to the unit's start, and the unit that follows.
+        let (mut cut, mut next) = (None, 0);
+        for (number, scanned) in done {
+            let unit = &units[*number];
+            cut = cut.filter(|_| *number == next && unit.range.start > unit.extent.start);
+            next = *number + 1;
+            let off = |from: u64| cut.filter(|cut| !from.abs_diff(*cut).is_multiple_of(zero_chunk));
+            let before = scanned.zeros_from.filter(|from| *from < unit.range.start);
+            if let Some((cut, end)) = scanned.zeros_until.and_then(|(from, end)| Some((off(from)?, end))) {
+                let start = cut + end.saturating_sub(cut) / zero_chunk * zero_chunk;
+                let lead = LEAD_CHUNKS * u64::from(self.params.max());
+                let range = start.max(unit.range.start)..start.saturating_add(lead).min(unit.range.end);
+                let again = self.unit(seed, &Unit { range: range.clone(), extent: start..unit.extent.end });
+                scanned.found.retain(|found| found.offset >= range.end);
+                scanned.found.splice(..0, again.found);
+                if range.end == unit.range.end {
+                    scanned.zeros_from = again.zeros_from;
+                }
+            } else if before.and_then(off).is_some() {
+                // Zeros throughout, which nobody looks for by their place.
+                scanned.found.clear();
+            }
+            cut = scanned.zeros_from.map(|from| cut.filter(|_| before.is_some()).unwrap_or(from));
+        }
+    }
+
+    fn unit(&self, seed: &Seed, unit: &Unit) -> Scanned {
         let largest = u64::from(self.params.max());
         let end = unit.range.end.saturating_add(largest).min(unit.extent.end);
         let mut at = unit.range.start.saturating_sub(LEAD_CHUNKS * largest).max(unit.extent.start);
-        let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+        let mut scanned = Scanned::default();
         while at < unit.range.end {
             let start = at;
+            scanned.zeros_from = None;
             let mut reader = Reach { seed, at: &mut at, end, error: None };
             let mut chunks = Chunks::new(self.params, &mut reader);
             // It never fails: a reader ends where it cannot read, so what lies before is cut all the same.
             while let Ok(Some(chunk)) = chunks.next_chunk() {
                 let offset = start + chunk.offset;
                 if offset >= unit.range.end {
-                    return (found, unreadable);
+                    return scanned;
                 }
+                let is_zero = is_zero(chunk.bytes);
+                scanned.note_zeros(unit, offset, chunk.bytes, is_zero);
                 if offset >= unit.range.start {
-                    let short = if is_zero(chunk.bytes) {
-                        ShortName::ZERO
-                    } else {
-                        ShortName::of(&Name::of(chunk.bytes))
-                    };
+                    let short = if is_zero { ShortName::ZERO } else { ShortName::of(&Name::of(chunk.bytes)) };
                     let len = u32::try_from(chunk.bytes.len()).expect("chunks are small");
                     if (self.wanted)(short, len) {
-                        found.push(Found { offset, short, len });
+                        scanned.found.push(Found { offset, short, len });
                     }
                 }
             }
@@ -136,10 +166,36 @@ impl Scan<'_> {
             let from = at;
             at = next_readable(seed, at, end);
             if unit.range.contains(&from) {
-                unreadable.push(Unreadable { range: from..at, error });
+                scanned.unreadable.push(Unreadable { range: from..at, error });
+                scanned.zeros_from = None;
             }
         }
-        (found, unreadable)
+        scanned
+    }
+}
+
+/// What came of a unit.
+#[derive(Default)]
+struct Scanned {
+    found: Vec<Found>,
+    unreadable: Vec<Unreadable>,
+    /// The first cut of the zeros that it ends with, if it does.
+    zeros_from: Option<u64>,
+    /// The first cut of the zeros that run over its start, if they do and end in it, and where they end.
+    zeros_until: Option<(u64, u64)>,
+}
+
+impl Scanned {
+    fn note_zeros(&mut self, unit: &Unit, offset: u64, bytes: &[u8], is_zero: bool) {
+        if is_zero {
+            self.zeros_from.get_or_insert(offset);
+            return;
+        }
+        let end = offset + bytes.iter().take_while(|byte| **byte == 0).count() as u64;
+        let from = self.zeros_from.take().filter(|from| *from < unit.range.start);
+        if let Some(from) = from.filter(|_| offset + bytes.len() as u64 > unit.range.start) {
+            self.zeros_until.get_or_insert((from, end));
+        }
     }
 }
 
@@ -219,6 +275,10 @@ impl Read for Reach<'_> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::unix::fs::FileExt;
+    use std::sync::Arc;
+
+    use chunk_testing::Numbers;
 
     use super::*;
     use crate::seed::Window;
@@ -253,6 +313,51 @@ mod tests {
         }
         assert!(run(&seed, 1) == whole, "one thread");
         assert!(run(&seed, 3) == whole, "three threads");
+    }
+
+    #[test]
+    fn chunks_behind_zeros_are_those_of_one_pass_wherever_units_meet() {
+        let noise = noise(44 << 20);
+        let mut numbers = Numbers::from_seed(Numbers::seed_or(1));
+        for case in 0..6 {
+            let mut bytes = noise.clone();
+            let mut holes = Vec::new();
+            for unit in [UNIT, 2 * UNIT] {
+                let [before, behind] = [6 << 20, 11 << 20].map(|most| numbers.below(most));
+                let [before, behind] = [before, behind].map(|len| usize::try_from(len).expect("small"));
+                let middle = usize::try_from(unit).expect("small");
+                holes.push(middle - before..middle + behind);
+            }
+            if case == 0 {
+                // Over all of a unit.
+                holes.truncate(1);
+                holes[0] = (15 << 20) + 77..(33 << 20) + 7;
+            }
+            let sparse = tempfile::tempfile().expect("a temporary file");
+            sparse.set_len(bytes.len() as u64).expect("a hole");
+            let mut at = 0;
+            for hole in holes {
+                bytes[hole.clone()].fill(0);
+                sparse.write_all_at(&bytes[at..hole.start], at as u64).expect("written");
+                at = hole.end;
+            }
+            sparse.write_all_at(&bytes[at..], at as u64).expect("written");
+            let mut whole = Vec::new();
+            let mut chunks = Chunks::new(Params::DEFAULT, bytes.as_slice());
+            while let Some(chunk) = chunks.next_chunk().expect("in memory") {
+                if !is_zero(chunk.bytes) {
+                    whole.push((chunk.offset, chunk.bytes.len()));
+                }
+            }
+            let loud = |seed: &Seed| -> Vec<(u64, usize)> {
+                let found = run(seed, 2).into_iter().filter(|found| !found.short.is_zero());
+                found.map(|found| (found.offset, found.len as usize)).collect()
+            };
+            let (_file, dense) = seed(&bytes);
+            assert!(loud(&dense) == whole, "case {case}, dense");
+            let sparse = Seed::window("seed".into(), Window::of(Arc::new(sparse), None).expect("open"));
+            assert!(loud(&sparse) == whole, "case {case}, sparse");
+        }
     }
 
     #[test]

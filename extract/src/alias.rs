@@ -37,13 +37,19 @@ pub fn relation(one: &Window, other: &Window) -> Relation {
     if one.overlaps(&other) { Relation::Overlapping } else { Relation::Apart }
 }
 
-/// Whether two devices share bytes of one disk.
-pub(crate) fn share_a_disk(one: u64, other: u64) -> bool {
-    let [one, other] = [one, other].map(|device| {
-        let extent = Extent::of(Identity::Device(device), 0..u64::MAX);
-        extent.on_its_disk().unwrap_or(extent)
-    });
-    one.overlaps(&other)
+/// Whether the loop device `loop_device` shows bytes of `device`, or of the disk that this is a partition of.
+pub(crate) fn shows(loop_device: u64, device: u64) -> bool {
+    let on_disk = |extent: Extent| extent.on_its_disk().unwrap_or(extent);
+    let whole = |device| Extent::of(Identity::Device(device), 0..u64::MAX);
+    let shown = whole(loop_device).in_its_file().map(on_disk);
+    shown.is_some_and(|shown| shown.overlaps(&on_disk(whole(device))))
+}
+
+/// The number of the device that `/sys` tells of in this directory.
+pub(crate) fn number_of(device: &Path) -> Option<u64> {
+    let number = fs::read_to_string(device.join("dev")).ok()?;
+    let (major, minor) = number.trim().split_once(':')?;
+    Some(rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// Bytes of a file or device.
@@ -79,9 +85,7 @@ impl Extent {
         let Identity::Device(device) = self.lies_in else { return None };
         let partition =
             fs::canonicalize(guard::sys(device)).ok().filter(|sys| sys.join("partition").exists())?;
-        let number = fs::read_to_string(partition.parent()?.join("dev")).ok()?;
-        let (major, minor) = number.trim().split_once(':')?;
-        let disk = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
+        let disk = number_of(partition.parent()?)?;
         self.moved_to(Identity::Device(disk), sectors(&partition, "start")?, sectors(&partition, "size")?)
     }
 
@@ -112,4 +116,27 @@ fn number(device: &Path, file: &str) -> Option<u64> {
 
 fn sectors(device: &Path, file: &str) -> Option<u64> {
     number(device, file)?.checked_mul(SECTOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use chunk_testing::LoopDevice;
+
+    use super::*;
+
+    #[test]
+    fn a_loop_device_shows_only_the_part_of_a_disk_that_it_is_made_of() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.as_file().set_len(8 << 20).expect("a hole");
+        let parts = [1 << 20..3 << 20, 4 << 20..6 << 20];
+        let Some(disk) = LoopDevice::attach_disk(file.path(), &parts) else { return };
+        let Some(part) = LoopDevice::attach_part(disk.path(), 4 << 20..5 << 20) else { return };
+        let sys = Path::new("/sys/block").join(disk.path().file_name().expect("a name"));
+        let name = sys.file_name().and_then(|name| name.to_str()).expect("plain");
+        let partition = |number| number_of(&sys.join(format!("{name}p{number}"))).expect("a partition");
+        let part = part.path().metadata().expect("a device").rdev();
+        let disk = disk.path().metadata().expect("a device").rdev();
+        let shown = [partition(1), partition(2), disk, part].map(|device| shows(part, device));
+        assert_eq!(shown, [false, true, true, false]);
+    }
 }

@@ -25,6 +25,20 @@ impl LoopDevice {
             .map(|path| Self { path: path.into() })
     }
 
+    /// Makes a block device of `file`, with these bytes of it, whole sectors, as partitions.
+    pub fn attach_disk(file: &Path, parts: &[Range<u64>]) -> Option<Self> {
+        let options = ["--find", "--show", "--partscan"].map(OsStr::new);
+        let disk = or_skip(run("losetup", options.into_iter().chain([file.as_os_str()])))?;
+        let disk = Self { path: disk.into() };
+        for (number, part) in (1..).zip(parts) {
+            let sectors = [number, part.start / 512, (part.end - part.start) / 512]
+                .map(|number: u64| number.to_string());
+            let arguments = [disk.path.as_os_str()].into_iter().chain(sectors.iter().map(OsStr::new));
+            or_skip(run("addpart", arguments))?;
+        }
+        Some(disk)
+    }
+
     /// Makes a block device of the bytes in `part` of `file`, which must be whole pages.
     pub fn attach_part(file: &Path, part: Range<u64>) -> Option<Self> {
         Self::attach_with(file, part, "--direct-io=off")

@@ -2,10 +2,13 @@
 
 use std::fs::{self, File};
 use std::ops::Range;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::alias::share_a_disk;
+use crate::alias::{number_of, shows};
+
+/// Where the kernel tells of all disks.
+const BLOCK_DEVICES: &str = "/sys/block";
 
 /// Why a target is not touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,17 +85,14 @@ fn is_swap(is_it: impl Fn(&Path) -> bool) -> bool {
 
 /// A loop device that shows some of the bytes of this device. The kernel lets both be opened for oneself alone.
 pub(super) fn shown_by(number: u64) -> Option<String> {
-    let overlaps = |backing: &Path| {
-        backing.metadata().is_ok_and(|backing| {
-            backing.file_type().is_block_device() && share_a_disk(backing.rdev(), number)
-        })
-    };
-    loops().find(|(_, backing)| overlaps(backing)).map(|(name, _)| name)
+    let shows_it =
+        |name: &str| number_of(&Path::new(BLOCK_DEVICES).join(name)).is_some_and(|it| shows(it, number));
+    loops().map(|(name, _)| name).find(|name| shows_it(name))
 }
 
 /// The loop devices in use, each with the file it shows.
 pub(crate) fn loops() -> impl Iterator<Item = (String, PathBuf)> {
-    let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let devices = fs::read_dir(BLOCK_DEVICES).into_iter().flatten().flatten();
     devices.filter_map(|device| {
         let backing = fs::read_to_string(device.path().join("loop/backing_file")).ok()?;
         let name = device.file_name().into_string().ok()?;
@@ -107,7 +107,7 @@ pub(super) fn twin_in_use(number: u64) -> Option<String> {
     let backing = Path::new(backing.trim_end_matches('\n')).to_owned();
     let shown = shown_part(&own)?;
     let is_twin = |name: &str| {
-        let device = Path::new("/sys/block").join(name);
+        let device = Path::new(BLOCK_DEVICES).join(name);
         let is_other = own.file_name().is_none_or(|own| own != name);
         let part = shown_part(&device).unwrap_or(0..u64::MAX);
         let held = fs::read_dir(device.join("holders")).is_ok_and(|mut holders| holders.next().is_some());

@@ -15,6 +15,7 @@ use crate::recipe::{Fetched, Recipe};
 use crate::seed::Seed;
 use crate::survey::{Known, Looked, OpenIndex, Survey, blocks_of};
 use crate::verified::Check;
+use crate::work;
 
 /// Everything that is known before the first byte is written.
 pub(crate) struct Prepared {
@@ -112,7 +113,7 @@ impl Job<'_> {
 
     /// Refuses to download more than is allowed.
     fn expect_allowed(&self, totals: &Totals, index: Fetched, late: u64) -> Result<(), ExtractError> {
-        let needed = totals.download + index.bytes + late;
+        let needed = totals.received() + index.bytes + late;
         match self.options.max_download {
             Some(allowed) if needed > allowed => Err(ExtractError::TooMuch { needed, allowed }),
             _ => Ok(()),
@@ -139,7 +140,9 @@ impl Job<'_> {
         let speed = self.source.speed();
         let plan = |places: &Places| {
             let held = Held { places, own: own_seed.is_some().then_some(own), kept: &kept, rereads };
-            Plan::new(&recipe, &check, &held, &self.options.limits, speed)
+            let mut plan = Plan::new(&recipe, &check, &held, &self.options.limits, speed);
+            plan.totals.cached = work::kept(&plan, &recipe, self.source);
+            plan
         };
         let by_frames = plan(&places);
         let (plan, staging) = self.plan_staging(&mut survey, &recipe, &mut places, by_frames, &plan)?;

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use chunk_chunker::image::{BlockHash, Blocks};
 use chunk_fetch::Source;
 use chunk_index::{Block, Digest, Head, Index, LeafList, NodeRef, Placed, Record};
+use chunk_store::{Key, PackName};
 
 use crate::error::IndexError;
 use crate::front::{FRONT, Front, LARGEST_INDEX, expect_size};
@@ -232,6 +233,12 @@ impl Recipe {
     /// The head of the index.
     pub(crate) fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// The path of the pack with this number.
+    pub(crate) fn pack_path(&self, number: u32) -> String {
+        let pack = self.head.locator().pack(number).expect("a checked map names only packs of the locator");
+        Key::pack(&PackName::from_bytes(pack.name)).path()
     }
 
     /// What the version is.

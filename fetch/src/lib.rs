@@ -33,7 +33,8 @@ pub trait Source: Send + Sync {
     /// An answer that is longer or shorter than asked for is an error, whatever the server calls it.
     fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError>;
 
-    /// Reads `range` of `object` once more, after `doubt` earlier answers have turned out to be wrong bytes.
+    /// Reads `range` of `object` once more, after `doubt` earlier answers have turned out to be wrong bytes. After none it
+    /// is [`Source::read`].
     ///
     /// A source that has a choice asks past caches first and elsewhere next.
     fn read_again(
@@ -51,7 +52,8 @@ pub trait Source: Send + Sync {
     /// cleared first. Returns the length of the whole object.
     fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError>;
 
-    /// Opens `object` once more, after `doubt` earlier answers have turned out to be wrong bytes.
+    /// Opens `object` once more, after `doubt` earlier answers have turned out to be wrong bytes. After none it is
+    /// [`Source::open`].
     ///
     /// A source that has a choice asks past caches first and elsewhere next.
     fn open_again(
@@ -73,6 +75,12 @@ pub trait Source: Send + Sync {
     /// Forgets what is kept of `object`: what it gave has turned out wrong, and was no range that can be asked for again.
     fn forget(&self, object: &str) {
         let _ = object;
+    }
+
+    /// How many bytes of `ranges` of `object` are kept from earlier, so that reading them costs nothing.
+    fn kept(&self, object: &str, ranges: &[Range<u64>]) -> u64 {
+        let _ = (object, ranges);
+        0
     }
 
     /// What reading has cost so far.
@@ -121,6 +129,10 @@ impl<S: Source + ?Sized> Source for &S {
 
     fn forget(&self, object: &str) {
         (**self).forget(object);
+    }
+
+    fn kept(&self, object: &str, ranges: &[Range<u64>]) -> u64 {
+        (**self).kept(object, ranges)
     }
 
     fn spent(&self) -> Spent {

@@ -151,7 +151,7 @@ fn plan_task(
     let Rehearsal { report, refusal, frames } = task.run(what, options, watch, rehearse)?;
     let ways = frames.map_or_else(Vec::new, |frames| ways::of(&report, frames));
     let is_far = what.network.is_far(&what.index);
-    let cached = if is_far { what.network.most_cached(report.totals.download) } else { 0 };
+    let cached = if is_far { what.network.most_cached(report.totals.received()) } else { 0 };
     let answer = Answer::of_plan(&target, &report, cached).without(watch.unused()).with_ways(ways);
     watch.clear();
     output.answer(&answer, || answer.lines())?;

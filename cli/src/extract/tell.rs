@@ -44,7 +44,7 @@ pub(super) struct Answer {
     /// Fetched beyond the plan, because seeds were not what they seemed.
     late_bytes: u64,
     received_bytes: u64,
-    /// Of what is to be downloaded, what the cache had: neither asked for nor received.
+    /// Of what is to be downloaded, what the cache has or had: neither asked for nor received.
     cached_bytes: u64,
     /// Requests planned, and such as nobody planned.
     sent_requests: u64,
@@ -112,10 +112,12 @@ impl Seconds {
 }
 
 impl Answer {
-    pub(super) fn of_plan(target: &str, report: &Report, cached: u64) -> Self {
+    /// A plan, by which `most_cached` bytes more will be in the cache.
+    pub(super) fn of_plan(target: &str, report: &Report, most_cached: u64) -> Self {
         Self {
+            cached_bytes: report.totals.cached,
             peak_memory_bytes: Some(report.demand.memory),
-            cache_disk_bytes: Some(cached),
+            cache_disk_bytes: Some(most_cached),
             ..Self::of(target, report, "planned")
         }
     }
@@ -274,8 +276,12 @@ impl Answer {
         lines.extend([
             format!("repeated  {}", human(self.repeated_bytes)),
             format!(
-                "download  {} for {}, index {}, gaps {}, {}",
+                "download  {}{} for {}, index {}, gaps {}, {}",
                 human(self.download_bytes),
+                match self.cached_bytes {
+                    0 => String::new(),
+                    cached => format!(", {} of that from the cache,", human(cached)),
+                },
                 human(self.missing_bytes),
                 human(self.index_bytes),
                 human(self.gap_bytes),

@@ -114,7 +114,15 @@ fn what_was_pulled_is_not_downloaded_again() {
     assert_eq!((&pulled["write_bytes"], &pulled["cached_bytes"]), (&0.into(), &0.into()), "{pulled}");
     let again = sandbox.chunk_with(["pull", "--cache", "cache", "--seed", "old", &url, "target"]).succeeds();
     assert!(again.text().ends_with(" was in the cache already\n"), "{again}");
-    let extracted = sandbox.chunk_with(with("extract")).succeeds().json();
+    let planned = sandbox.chunk_with(with("plan")).succeeds().json();
+    let told = |key: &str| planned[key].as_u64().expect("a number");
+    assert_eq!(told("cached_bytes"), told("download_bytes") - told("index_bytes"), "{planned}");
+    assert_eq!(told("cache_disk_bytes"), 0, "{planned}");
+    let allowed = ["--max-download".to_owned(), told("index_bytes").to_string()];
+    let text = ["plan", "--cache", "cache", "--seed", "old", &url, "target"].map(str::to_owned);
+    let text = sandbox.chunk_with(text.iter().chain(&allowed)).succeeds();
+    assert!(text.text().contains(" of that from the cache, for "), "{text}");
+    let extracted = sandbox.chunk_with(with("extract").iter().chain(&allowed)).succeeds().json();
     assert!(sandbox.read("target") == new);
     let received = extracted["received_bytes"].as_u64().expect("a number");
     assert!(received < 100_000, "only the index is left to be downloaded: {extracted}");
@@ -142,6 +150,8 @@ fn of_a_patch_that_was_pulled_nothing_is_downloaded_again() {
         |verb| [verb, "--json", "--cache", "cache", "--seed", "old", &url, "target"].map(str::to_owned);
     let pulled = sandbox.chunk_with(with("pull")).succeeds().json();
     assert!(pulled["patch_bytes"].as_u64().expect("a number") > 0, "{pulled}");
+    let planned = sandbox.chunk_with(with("plan")).succeeds().json();
+    assert_eq!(planned["cached_bytes"], pulled["patch_bytes"], "{planned}");
     let extracted = sandbox.chunk_with(with("extract")).succeeds().json();
     assert!(sandbox.read("target") == changed);
     assert_eq!(extracted["sent_requests"], 1, "the front of the index: {extracted}");

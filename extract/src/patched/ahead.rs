@@ -26,10 +26,7 @@ pub(super) fn read_ahead(
                 while let Some(number) = desk.next(ranges.len(), most) {
                     let mut buffer = Vec::new();
                     let range = ranges[number].clone();
-                    let read = match doubt {
-                        0 => source.read(object, range, &mut buffer),
-                        _ => source.read_again(object, range, doubt, &mut buffer),
-                    };
+                    let read = source.read_again(object, range, doubt, &mut buffer);
                     desk.put(number, read.map(|()| buffer));
                 }
             });

@@ -33,6 +33,8 @@ pub(super) struct Front {
     pub(super) requests: u64,
     /// Bytes that came before these and were wrong.
     wrong: u64,
+    /// How many the source had kept from earlier.
+    kept: u64,
 }
 
 impl Front {
@@ -75,6 +77,9 @@ impl Link {
     ) -> Result<Self, Useless> {
         front.wrong += front.len();
         let object = Key::Patch(known.name).path();
+        // What is in doubt is not taken from what is kept.
+        let kept = |range: Range<u64>| if doubt == 0 { source.kept(&object, &[range]) } else { 0 };
+        front.kept += kept(0..FRONT.min(known.len));
         let len = source.open_again(&object, FRONT, doubt, &mut front.bytes)?;
         front.requests += 1;
         if len != known.len {
@@ -82,11 +87,9 @@ impl Link {
         }
         let (there, needed) = (front.len(), Patch::head_len(&front.bytes)?);
         if there < needed && needed <= len.min(2 * u64::from(MOST_SCRIPT)) {
+            front.kept += kept(there..needed);
             let mut rest = Vec::new();
-            match doubt {
-                0 => source.read(&object, there..needed, &mut rest)?,
-                _ => source.read_again(&object, there..needed, doubt, &mut rest)?,
-            }
+            source.read_again(&object, there..needed, doubt, &mut rest)?;
             front.bytes.append(&mut rest);
             front.requests += 1;
         }
@@ -145,6 +148,12 @@ impl Link {
             }
             Origin::Zero | Origin::Base(_) => None,
         })
+    }
+
+    /// What `source` keeps, or had kept, of the patch's head and needed groups.
+    pub(super) fn kept(&self, source: &dyn Source, longest: u64) -> u64 {
+        let requests: Vec<_> = self.requests(longest).collect();
+        self.front.kept + source.kept(&self.object, &requests)
     }
 
     /// Bytes that the patch takes in memory.

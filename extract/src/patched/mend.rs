@@ -52,6 +52,11 @@ impl Mend {
         self.plan.totals.download
     }
 
+    /// What the source keeps of them.
+    pub(super) fn cached(&self) -> u64 {
+        self.plan.totals.cached
+    }
+
     /// Requests for them.
     pub(super) fn requests(&self) -> u64 {
         self.plan.totals.requests
@@ -105,7 +110,8 @@ impl Job<'_> {
         *spent = recipe.fetched().bytes;
         let check = Check::new(recipe.blocks(), recipe.said()?);
         let held = Held { places: &places, own: None, kept: &kept, rereads: true };
-        let plan = Plan::new(&recipe, &check, &held, &self.options.limits, self.source.speed());
+        let mut plan = Plan::new(&recipe, &check, &held, &self.options.limits, self.source.speed());
+        plan.totals.cached = work::kept(&plan, &recipe, self.source);
         let (object, window, name) = (object.to_owned(), window.clone(), part.seed.name.clone());
         Ok(Some(Mend { recipe, check, plan, object, window, name }))
     }

@@ -104,6 +104,8 @@ impl Job<'_> {
             totals.patched = totals.seeds.get(usize::from(number)).copied().unwrap_or(0);
             totals.seeds.truncate(usize::from(number));
             totals.download += patch + mended;
+            totals.cached += super::way::kept_of(&links, self.source, self.options.limits.longest)
+                + mend.as_ref().map_or(0, Mend::cached);
             totals.requests += requests + mend.as_ref().map_or(0, Mend::requests);
             totals.mend = mended;
             (totals.patch, totals.patches, totals.scratch) = (patch, links.len() as u64, scratch);

@@ -61,6 +61,7 @@ impl Job<'_> {
             let check = Check::new(Blocks::of_len(record.image_len()), said);
             let seed = (base.seed, survey.parts.len());
             let mut way = Way::new(links, seed, check, &kept, self.options.limits.longest);
+            way.totals.cached = kept_of(&way.links, self.source, self.options.limits.longest);
             let mut spent = 0;
             if let Some(near) = &base.near
                 && let Err(error) =
@@ -71,7 +72,7 @@ impl Job<'_> {
                 continue;
             }
             // Frames may still do with what is allowed, or tell by how much they do not.
-            let needed = way.totals.download + index.fetched().bytes + spent + survey.late;
+            let needed = way.totals.received() + index.fetched().bytes + spent + survey.late;
             let allowed = self.options.max_download.unwrap_or(u64::MAX);
             let (totals, patch) = (&way.totals, way.object());
             if needed <= allowed && self.has_scratch_room(patch, totals, totals.scratch) {
@@ -94,6 +95,7 @@ impl Job<'_> {
     fn add_mend(&self, way: &mut Way, part: &SeedPart, near: &Near, spent: &mut u64) -> Result<(), Useless> {
         if let Some(mend) = self.plan_mend(part, near, &way.roots, spent)? {
             way.totals.download += mend.download();
+            way.totals.cached += mend.cached();
             way.totals.mend = mend.download();
             way.totals.requests += mend.requests();
             way.totals.scratch += mend.disk();
@@ -283,6 +285,11 @@ pub(super) fn cost(links: &[Link], longest: u64) -> (u64, u64) {
         }
     }
     (bytes, requests)
+}
+
+/// How many of these bytes `source` keeps.
+pub(super) fn kept_of(links: &[Link], source: &dyn Source, longest: u64) -> u64 {
+    links.iter().map(|link| link.kept(source, longest)).sum()
 }
 
 /// Reads all needed groups of `links` and throws them away.

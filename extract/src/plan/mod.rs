@@ -147,6 +147,8 @@ pub struct Totals {
     pub missing: u64,
     /// To download from the store, gaps included; the index not.
     pub download: u64,
+    /// What the source keeps of that from earlier: it is not received again.
+    pub cached: u64,
     /// Of patches in that.
     pub patch: u64,
     /// Of frames that mend the seed of patches in that.
@@ -165,6 +167,13 @@ pub struct Totals {
     pub saves: u64,
     /// Kept in a file until the image is made.
     pub scratch: u64,
+}
+
+impl Totals {
+    /// What of the download has to come from the store now.
+    pub fn received(&self) -> u64 {
+        self.download.saturating_sub(self.cached)
+    }
 }
 
 impl Plan {

@@ -28,7 +28,7 @@ use crate::verified::{Check, Verified};
 use assemble::Assembler;
 use frames::Frames;
 use line::Line;
-pub(crate) use pull::pull;
+pub(crate) use pull::{kept, pull};
 
 /// Everything that those who work together look at.
 struct Shared<'a> {

@@ -1,15 +1,25 @@
 //! Reading what a plan would fetch, for somebody who keeps it.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use chunk_fetch::Source;
-use chunk_store::{Key, PackName};
 
 use crate::ReadError;
 use crate::job::{ExtractError, Observer, Progress};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
+
+/// How many bytes of what `plan` asks the store for `source` keeps from earlier.
+pub(crate) fn kept(plan: &Plan, recipe: &Recipe, source: &dyn Source) -> u64 {
+    let mut ranges: BTreeMap<u32, Vec<Range<u64>>> = BTreeMap::new();
+    for request in &plan.fetches.requests {
+        ranges.entry(request.pack).or_default().push(request.range.clone());
+    }
+    ranges.iter().map(|(pack, ranges)| source.kept(&recipe.pack_path(*pack), ranges)).sum()
+}
 
 /// Reads everything that `plan` asks the store for, `connections` requests at a time.
 pub(crate) fn pull(
@@ -28,9 +38,7 @@ pub(crate) fn pull(
             if observer.is_cancelled() {
                 return Err(ExtractError::Cancelled);
             }
-            let pack =
-                recipe.head().locator().pack(request.pack).expect("a checked map names only packs it lists");
-            let object = Key::pack(&PackName::from_bytes(pack.name)).path();
+            let object = recipe.pack_path(request.pack);
             let read = source.read(&object, request.range.clone(), &mut buffer).map_err(ReadError::Fetch);
             read.inspect_err(|_| next.store(requests.len(), Ordering::Relaxed))?;
             let len = request.range.end - request.range.start;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chunk_extract::{Destination, Existing, Job, Options, Report, State, Version};
+use chunk_fetch::CachedSource;
 use chunk_index::Index;
 use tempfile::TempDir;
 
@@ -218,5 +219,29 @@ fn a_base_that_changes_after_the_plan_never_makes_a_wrong_image() {
         let source = pair.store.source();
         run(&source, Job { observer: &watching, ..pair.job(&source) });
         assert_is(&pair.target(), &pair.new);
+    }
+}
+
+#[test]
+fn what_a_cache_keeps_is_not_counted_as_download() {
+    let pair = Pair::new();
+    for patches in [true, false] {
+        let cache = tempfile::tempdir().expect("a temporary directory");
+        let inner = pair.store.source();
+        let source =
+            CachedSource::new(&inner, cache.path(), 1 << 30).map_err(|(error, _)| error).expect("a cache");
+        let job = |max_download| {
+            let options = Options { patches, max_download, ..Options::default() };
+            Job { source: &source, options, ..pair.job(&inner) }
+        };
+        let pulled = job(None).pull().expect("there");
+        assert_eq!((pulled.totals.cached, pulled.totals.received()), (0, pulled.totals.download));
+        let planned = job(None).plan().expect("a plan");
+        assert_eq!((planned.totals.cached, planned.totals.received()), (pulled.totals.download, 0));
+        let (before, allowed) = (inner.bytes(), planned.index.bytes);
+        job(Some(allowed)).run().expect("no more than the index comes");
+        assert_eq!(inner.bytes() - before, allowed, "with patches: {patches}");
+        assert_is(&pair.target(), &pair.new);
+        std::fs::remove_file(pair.target()).expect("removed");
     }
 }

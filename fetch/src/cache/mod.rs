@@ -6,6 +6,7 @@ mod shelf;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{FetchError, Source, Speed, Spent};
@@ -77,8 +78,8 @@ impl<S: Source> CachedSource<S> {
             buffer.append(&mut fetched);
         }
         buffer.append(&mut back);
-        let missing = cover.missing.end - cover.missing.start;
-        self.served.fetch_add(range.end.saturating_sub(range.start) - missing, Ordering::Relaxed);
+        let kept = len(slice::from_ref(range)) - len(&[cover.missing]);
+        self.served.fetch_add(kept, Ordering::Relaxed);
         Ok(Ok(()))
     }
 
@@ -89,6 +90,11 @@ impl<S: Source> CachedSource<S> {
         // What cannot be kept is fetched again next time.
         let _ = self.shelf.store(object, start, bytes);
     }
+}
+
+/// Bytes in all `ranges`.
+fn len(ranges: &[Range<u64>]) -> u64 {
+    ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum()
 }
 
 fn is_unchanging(object: &str) -> bool {
@@ -175,6 +181,15 @@ impl<S: Source> Source for CachedSource<S> {
 
     fn locate(&self, object: &str) -> String {
         self.source.locate(object)
+    }
+
+    fn kept(&self, object: &str, ranges: &[Range<u64>]) -> u64 {
+        if !is_unchanging(object) {
+            return self.source.kept(object, ranges);
+        }
+        let pieces = self.shelf.pieces(object);
+        let missing: Vec<_> = ranges.iter().map(|range| cover(range, &pieces).missing).collect();
+        len(ranges) - len(&missing) + self.source.kept(object, &missing)
     }
 
     fn spent(&self) -> Spent {

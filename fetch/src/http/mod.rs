@@ -126,8 +126,14 @@ impl HttpSource {
             }
         }
     }
+}
 
-    fn read_in_doubt(
+impl Source for HttpSource {
+    fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
+        self.read_again(object, range, 0, buffer)
+    }
+
+    fn read_again(
         &self,
         object: &str,
         range: Range<u64>,
@@ -142,7 +148,11 @@ impl HttpSource {
         Ok(())
     }
 
-    fn open_in_doubt(
+    fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
+        self.open_again(object, at_most, 0, buffer)
+    }
+
+    fn open_again(
         &self,
         object: &str,
         at_most: u64,
@@ -156,36 +166,6 @@ impl HttpSource {
         *buffer = gathered.bytes;
         buffer.truncate(usize::try_from(at_most).unwrap_or(usize::MAX));
         Ok(gathered.total.expect("a front is complete only when the length is known"))
-    }
-}
-
-impl Source for HttpSource {
-    fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
-        self.read_in_doubt(object, range, 0, buffer)
-    }
-
-    fn read_again(
-        &self,
-        object: &str,
-        range: Range<u64>,
-        doubt: u32,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), FetchError> {
-        self.read_in_doubt(object, range, doubt, buffer)
-    }
-
-    fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
-        self.open_in_doubt(object, at_most, 0, buffer)
-    }
-
-    fn open_again(
-        &self,
-        object: &str,
-        at_most: u64,
-        doubt: u32,
-        buffer: &mut Vec<u8>,
-    ) -> Result<u64, FetchError> {
-        self.open_in_doubt(object, at_most, doubt, buffer)
     }
 
     fn locate(&self, object: &str) -> String {

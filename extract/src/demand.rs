@@ -3,8 +3,6 @@
 //! Memory is a bound made of the bounds of the parts: it holds as long as seeds are what they seem and every
 //! request is answered at once. What single parts of other libraries take is rounded up, see the constants.
 
-use std::fs::Metadata;
-
 use chunk_chunker::image::BLOCK;
 use chunk_index::Head;
 
@@ -95,9 +93,8 @@ impl Job<'_> {
         totals: &Totals,
         is_in_place: bool,
     ) -> Demand {
-        let there = survey.window.as_ref().and_then(|window| window.file().metadata().ok());
         let target_disk = match &self.destination {
-            Destination::Path { path, .. } if !is_device(path) => for_file(there.as_ref(), totals),
+            Destination::Path { path, .. } if !is_device(path) => for_file(survey, totals),
             _ => 0,
         };
         let state_disk = match &self.state {
@@ -113,9 +110,10 @@ impl Job<'_> {
 }
 
 /// What a file, which may be there already, takes more when the image is written to it.
-fn for_file(there: Option<&Metadata>, totals: &Totals) -> u64 {
+pub(crate) fn for_file(survey: &Survey, totals: &Totals) -> u64 {
+    let there = survey.window.as_ref().and_then(|window| window.file().metadata().ok());
     let written = totals.write - totals.zero;
-    there.map_or(written, |there| growth(there, totals.image, written))
+    there.map_or(written, |there| growth(&there, totals.image, written))
 }
 
 /// What a journal takes, of which a copy may be made.

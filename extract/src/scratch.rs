@@ -6,10 +6,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::demand::for_file;
 use crate::filesystem::{kind_of, nearest};
 use crate::job::{Job, Notice};
 use crate::plan::{Limits, Totals};
 use crate::state::State;
+use crate::survey::Survey;
 use crate::target::{directory_of, is_device};
 
 /// File systems whose files are memory.
@@ -78,12 +80,18 @@ impl Job<'_> {
         Scratch::choose(state, self.path().as_deref(), &self.options.limits)
     }
 
-    /// Whether what a way keeps for a while has room beside what it writes; tells if it has not.
-    pub(crate) fn has_scratch_room(&self, patch: &str, totals: &Totals, needed: u64) -> bool {
+    /// Whether what a way keeps for a while has room beside what the target takes more; tells if it has not.
+    pub(crate) fn has_scratch_room(
+        &self,
+        patch: &str,
+        survey: &Survey,
+        totals: &Totals,
+        needed: u64,
+    ) -> bool {
         if needed == 0 {
             return true;
         }
-        let scratch = self.choose_scratch().leaving(totals.write - totals.zero, self.path().as_deref());
+        let scratch = self.choose_scratch().leaving(for_file(survey, totals), self.path().as_deref());
         let (directory, room) = (scratch.directory, scratch.room.min(self.options.limits.scratch));
         if needed > room {
             let why = format!("it needs {needed} bytes in {}, and may use {room}", directory.display());

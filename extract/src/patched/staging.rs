@@ -88,7 +88,9 @@ impl Job<'_> {
             let mended = mend.as_ref().map_or(0, Mend::download);
             let scratch = Made::disk(&links) + staged + mend.as_ref().map_or(0, Mend::disk);
             let last = links.last().map_or("", |last| &last.object);
-            if patch + mended >= plan.totals.download || !self.has_scratch_room(last, &plan.totals, scratch) {
+            if patch + mended >= plan.totals.download
+                || !self.has_scratch_room(last, survey, &plan.totals, scratch)
+            {
                 survey.late += spent;
                 continue;
             }

@@ -75,7 +75,7 @@ impl Job<'_> {
             let needed = way.totals.received() + index.fetched().bytes + spent + survey.late;
             let allowed = self.options.max_download.unwrap_or(u64::MAX);
             let (totals, patch) = (&way.totals, way.object());
-            if needed <= allowed && self.has_scratch_room(patch, totals, totals.scratch) {
+            if needed <= allowed && self.has_scratch_room(patch, survey, totals, totals.scratch) {
                 self.observer.notice(&Notice::Planned(&way.totals));
                 self.note_ways(survey, record, ways, starts);
                 return Ok(Some(way));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chunk_extract::{Destination, Existing, ExtractError, Job, Limits, Options, Report, State};
 use chunk_fetch::{FetchError, FetchErrorKind, Source, Trouble};
-use chunk_testing::LoopDevice;
+use chunk_testing::{Disk, LoopDevice};
 use tempfile::TempDir;
 
 use crate::counting::Counting;
@@ -260,4 +260,24 @@ fn no_more_is_downloaded_than_is_allowed_where_a_patch_fails_in_place() {
     let failed = Job { options, ..own.job(&source, 2, &own.target()) }.run();
     assert!(matches!(failed, Err(ExtractError::TooMuch { .. })), "{failed:?}");
     assert!(source.bytes() <= allowed, "{} of {allowed}", source.bytes());
+}
+
+#[test]
+fn what_is_put_aside_leaves_no_room_for_bytes_that_are_only_written_over() {
+    let Some(disk) = Disk::new(24 << 20) else { return };
+    let own = Own::new();
+    let source = own.store.source();
+    let scratch = own.job(&source, 2, &own.target()).plan().expect("a plan").totals.scratch;
+    let (target, state) = (disk.root().join("image"), disk.root().join("state"));
+    fs::write(&target, &own.images[0]).expect("written");
+    let there = rustix::fs::statvfs(disk.root()).expect("a file system");
+    let filler = there.f_bavail * there.f_frsize - scratch - (1 << 20);
+    fs::write(disk.root().join("filler"), noise(5, usize::try_from(filler).expect("small")))
+        .expect("written");
+    let source = own.store.source();
+    let state = Some(State::open(&state).expect("made"));
+    let report = run(&source, Job { state, ..own.job(&source, 2, &target) });
+    assert!(report.totals.write > 4 << 20, "{report:?}");
+    assert!(report.totals.patched > 0 && report.totals.scratch == scratch, "{report:?}");
+    assert_is(&target, &own.images[1]);
 }

@@ -89,6 +89,10 @@ pub(crate) fn find(what: &Path) -> Result<PathBuf, Failure> {
             Failure::new(Exit::Usage, message).hint("name an index in it; `chunk list DIR` shows them")
         );
     }
+    if what.exists() {
+        let message = format!("{} is not a file: an index is read more than once", what.display());
+        return Err(Failure::new(Exit::Usage, message).hint("write it to a file first"));
+    }
     let text = what.to_string_lossy();
     let text = text.strip_suffix(&format!(".{EXTENSION}")).unwrap_or(&text);
     let file = PathBuf::from(format!("{text}.{EXTENSION}"));

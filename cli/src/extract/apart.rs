@@ -83,6 +83,26 @@ impl Used {
     }
 }
 
+/// Refuses to make the image out of an index, or among the objects of the store that `index` lies in.
+pub(super) fn expect_no_store(target: &Path, index: &Path) -> Result<(), Failure> {
+    let refused = |why: &str| {
+        let message = format!("the target {} {why}", target.display());
+        Err(Failure::new(Exit::Usage, message)
+            .hint("the target is what the image is written to: INDEX comes first"))
+    };
+    if locate::is_index(target) {
+        return refused("is an index, which must not be overwritten");
+    }
+    let real = |path: &Path| path.canonicalize().ok();
+    let directory =
+        real(target).map_or_else(|| real(parent(target)), |target| Some(parent(&target).to_owned()));
+    let Ok(index) = locate::find(index) else { return Ok(()) };
+    let objects = ["packs", "patches"].map(|objects| real(&parent(&index).join(objects)));
+    let is_object = directory
+        .is_some_and(|directory| objects.iter().flatten().any(|objects| directory.starts_with(objects)));
+    if is_object { refused("is a part of the store, which must not be overwritten") } else { Ok(()) }
+}
+
 /// The path by which the open descriptor `fd` is found.
 pub(super) fn descriptor(fd: u32) -> PathBuf {
     PathBuf::from(format!("/dev/fd/{fd}"))

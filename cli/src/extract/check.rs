@@ -82,7 +82,7 @@ pub(crate) fn verify(verify: &Verify, target: &Path, index: &Path, output: &Outp
         let verdict = Verdict::new(Answer::of_run(&name, &report, "repaired"), &report);
         return output.answer(&verdict, || verdict.lines() + &verdict.answer.line(started.elapsed()));
     }
-    let verdict = Verdict::new(Answer::of_plan(&name, &report, 0), &report);
+    let verdict = Verdict::new(Answer::of_comparison(&name, &report), &report);
     output.answer(&verdict, || verdict.answer.lines() + &verdict.lines())?;
     let message = match (verdict.wrong_bytes, report.surplus) {
         (0, 0) => return Ok(()),

@@ -199,6 +199,9 @@ impl Task {
         let aim = Aim::new(&what.index, &what.network, uncached, watch)?;
         let target =
             what.target.as_ref().map_or_else(|| aim.line.clone(), |target| target.display().to_string());
+        if target != STDOUT {
+            apart::expect_no_store(Path::new(&target), &what.index)?;
+        }
         for told in what.expect_fitting(Kind::of(&target))? {
             watch.warn(told);
         }

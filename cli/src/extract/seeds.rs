@@ -16,6 +16,7 @@ use chunk_index::LeafList;
 use crate::exit::{Exit, Failure};
 use crate::extract::Watch;
 use crate::locate;
+use crate::network::is_url;
 use crate::size::Size;
 use crate::stdin::Stdin;
 
@@ -44,6 +45,12 @@ pub(crate) fn open(
             }
             Err(error) => Ok(unusable("standard input", &error, watch)),
         };
+    }
+    if is_url(text) {
+        // Not repeated here: it may hold a password.
+        return Err(Failure::new(Exit::Usage, "a --seed is a URL: seeds are on this machine").hint(
+            "--store names another place of the store; to have a seed from a server, download it first",
+        ));
     }
     let (path, part) = split(text)?;
     if path.is_dir() {

@@ -122,6 +122,12 @@ impl Answer {
         }
     }
 
+    /// What a target was found to be, and what writing the image to it would take.
+    pub(super) fn of_comparison(target: &str, report: &Report) -> Self {
+        let is_right = report.wrong.is_empty() && report.surplus == 0;
+        Self { outcome: if is_right { "verified" } else { "wrong" }, ..Self::of_plan(target, report, 0) }
+    }
+
     pub(super) fn of_pull(target: &str, report: &Report) -> Self {
         Self {
             write_bytes: 0,

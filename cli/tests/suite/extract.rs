@@ -253,12 +253,15 @@ fn a_target_is_verified_and_only_what_is_wrong_is_rewritten() {
     sandbox.write("out", &new);
     let run = sandbox.chunk("verify out store/a.img.cidx").succeeds();
     assert!(run.text().contains("kept      5.40 MB"), "{run}");
+    let answer = sandbox.chunk("verify --json out store/a.img.cidx").succeeds().json();
+    assert_eq!(string(&answer, "outcome"), "verified");
     let mut rotten = new.clone();
     rotten[1_234_567] ^= 4;
     sandbox.write("out", &rotten);
     let run = sandbox.chunk("verify --json out store/a.img.cidx");
     assert_eq!(run.code(), Some(6), "{run}");
     let answer = run.json();
+    assert_eq!(string(&answer, "outcome"), "wrong");
     assert_eq!(answer["wrong"], serde_json::json!([{"offset": 1 << 20, "bytes": 1 << 20}]), "{answer}");
     assert_eq!([number(&answer, "wrong_bytes"), number(&answer, "surplus_bytes")], [1 << 20, 0]);
     let before = fingerprint(sandbox.root());
@@ -318,6 +321,7 @@ fn of_a_file_that_is_only_too_long_no_block_is_wrong() {
     assert!(text.contains("\ncut off   4 B\n") && !text.contains("wrong"), "{text}");
     let answer = sandbox.chunk("verify --json out store/a.img.cidx").json();
     assert_eq!([number(&answer, "wrong_bytes"), number(&answer, "surplus_bytes")], [0, 4], "{answer}");
+    assert_eq!(string(&answer, "outcome"), "wrong");
     let run = sandbox.chunk("verify --repair out store/a.img.cidx").succeeds();
     assert!(
         run.text().starts_with("repaired out: ") && run.text().contains("written 0 B, cut off 4 B"),

@@ -201,3 +201,11 @@ fn without_seeds_everything_is_fetched() {
     assert!(sandbox.read("out") == sandbox.read("new"));
     sandbox.chunk("extract --no-seed --seed old store/a.img out").fails(2);
 }
+
+#[test]
+fn a_url_is_no_seed_and_is_not_repeated() {
+    let sandbox = sandbox();
+    let run = sandbox.chunk("extract --seed HTTPS://user:secret@host/a.img store/a.img out").fails(2);
+    let run = run.answers_nothing().says("error: a --seed is a URL").says("hint: --store");
+    assert!(!run.stderr.contains("secret"), "{run}");
+}

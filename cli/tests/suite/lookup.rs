@@ -2,6 +2,7 @@
 
 use crate::image;
 use crate::sandbox::{Sandbox, string};
+use crate::system;
 
 /// A line with the versions `old` and `new`; the ids of both.
 fn store() -> (Sandbox, [String; 2]) {
@@ -99,5 +100,14 @@ fn a_store_is_no_index() {
     let (sandbox, _) = store();
     for verb in ["info", "cat", "diff a.img"] {
         sandbox.chunk(&format!("{verb} store")).fails(2).says("error: store is a directory\n").says("hint: ");
+    }
+}
+
+#[test]
+fn a_pipe_is_no_index() {
+    let (sandbox, _) = store();
+    system::run("mkfifo", &[sandbox.path("pipe").to_str().expect("plain")]).expect("a pipe");
+    for arguments in ["info pipe", "extract pipe out", "plan pipe out"] {
+        sandbox.chunk(arguments).fails(2).says("error: pipe is not a file").says("hint: write it to a file");
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
+use crate::fingerprint::fingerprint;
 use crate::image;
 use crate::sandbox::{Run, Sandbox};
 
@@ -142,4 +143,24 @@ fn a_store_that_cannot_be_made_is_told_with_its_path() {
         run.says(&format!("error: {store} cannot be used\n")).says(why);
     }
     assert_eq!(sandbox.names(""), ["a.img"]);
+}
+
+#[test]
+fn what_a_store_consists_of_is_no_target() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.img", &image::noise(1, 100_000));
+    sandbox.chunk("make --version 1 a.img").succeeds();
+    std::os::unix::fs::symlink("store/a.img.cidx", sandbox.path("link")).expect("made");
+    let pack = sandbox.names("store/packs").remove(0);
+    let before = fingerprint(sandbox.root());
+    for target in
+        ["store/a.img.cidx", "store/a.img@1.cidx", "link", "store/packs/new", &format!("store/packs/{pack}")]
+    {
+        for verb in ["extract --force", "extract --in-place", "extract", "plan"] {
+            let run = sandbox.chunk(&format!("{verb} store/a.img {target}")).fails(2).answers_nothing();
+            run.says("which must not be overwritten").says("hint: ");
+        }
+    }
+    assert_eq!(fingerprint(sandbox.root()), before);
+    sandbox.chunk("extract store/a.img store/copy").succeeds();
 }

@@ -123,9 +123,9 @@ pub enum IndexError {
         /// Bytes of the image.
         image_len: u64,
     },
-    /// The object has another length than its head states.
+    /// The object has another length than its head states, or ends before that does.
     Length {
-        /// What the head states.
+        /// What the head states, or the head's own length.
         stated: u64,
         /// What the object has.
         found: u64,
@@ -148,7 +148,7 @@ impl fmt::Display for IndexError {
             }
             Self::Blocks => f.write_str("the index contradicts itself"),
             Self::Length { stated, found } => {
-                write!(f, "the index should have {stated} bytes and has {found}")
+                write!(f, "the index has {found} bytes of {stated}")
             }
         }
     }

@@ -70,6 +70,9 @@ impl Front {
                     fetched.bytes += needed;
                     fetched.requests += 1;
                 }
+                Err(HeadError::Incomplete { needed }) if len < needed && needed <= LARGEST_HEAD => {
+                    return Err(IndexError::Length { stated: needed, found: len });
+                }
                 Err(error) => return Err(IndexError::Head(error)),
             }
         }

@@ -37,6 +37,8 @@ pub enum FetchErrorKind {
     Wrong(WrongAnswer),
     /// Nothing usable came for now; it may later.
     Network(Trouble),
+    /// The server, or something on the way to it, answers without encryption.
+    Unencrypted,
     /// The server could not prove who it is.
     Untrusted(Box<dyn Error + Send + Sync>),
     /// The server's certificate is not valid at the time that this machine's clock shows.
@@ -163,7 +165,13 @@ impl FetchError {
             FetchErrorKind::Network(_) => {
                 "check the network and try again: what has been fetched is not lost"
             }
-            FetchErrorKind::Untrusted(_) => "if the server's authority is your own, name its certificate",
+            FetchErrorKind::Unencrypted => {
+                "if the server speaks plain http on that port, the URL should say so"
+            }
+            FetchErrorKind::Untrusted(_) => {
+                "if the server's authority is your own, name its certificate; what the server itself shows must not be \
+                 that of an authority (CA:TRUE)"
+            }
             FetchErrorKind::Rejected(_) => "give a certificate of yours that the server knows, and its key",
             FetchErrorKind::CertificateTime(_) => {
                 "set this machine's clock; if it is right, the server's certificate needs renewal"
@@ -188,6 +196,7 @@ impl fmt::Display for FetchError {
             FetchErrorKind::Network(trouble) => {
                 write!(f, "bytes {start} to {end} of {place} did not come: {trouble}")
             }
+            FetchErrorKind::Unencrypted => write!(f, "the server of {place} answers without encryption"),
             FetchErrorKind::Untrusted(_) => write!(f, "the server of {place} cannot be trusted"),
             FetchErrorKind::CertificateTime(_) => {
                 write!(f, "the certificate of the server of {place} is not valid at the time of this machine")

@@ -20,7 +20,7 @@ pub(crate) fn of(error: ExtractError) -> Failure {
             Exit::Intercepted,
             Some("what was sent is no index: is the URL right, or does something on the way answer instead?"),
         ),
-        ExtractError::Index(IndexError::Damaged { .. }) => (
+        ExtractError::Index(IndexError::Damaged { .. } | IndexError::Length { .. }) => (
             Exit::Integrity,
             Some(
                 "it was asked for past caches and from every --store; run again if it has just been published, \
@@ -60,7 +60,9 @@ fn fetch(error: &FetchError) -> (Exit, Option<&'static str>) {
         }
         FetchErrorKind::Portal => (Exit::Intercepted, error.hint()),
         FetchErrorKind::Network(_) | FetchErrorKind::Wrong(_) => (Exit::Network, error.hint()),
-        FetchErrorKind::Untrusted(_) | FetchErrorKind::CertificateTime(_) => (Exit::Trust, error.hint()),
+        FetchErrorKind::Unencrypted | FetchErrorKind::Untrusted(_) | FetchErrorKind::CertificateTime(_) => {
+            (Exit::Trust, error.hint())
+        }
         FetchErrorKind::Cancelled => (Exit::Interrupted, Some("run the same command again to go on")),
         _ => (Exit::Source, error.hint()),
     }

@@ -49,7 +49,7 @@ const ATTACKS: [Attack; 7] = [
         },
     ),
     ("an index without end", 8, |_, _, flood| Reply::new(200, flood).chunked()),
-    ("an index as long as a disk", 3, |reply, asked, _| {
+    ("an index as long as a disk", 6, |reply, asked, _| {
         if is_pack(asked) { reply } else { reply.header("Content-Range", "bytes 0-8191/1125899906842624") }
     }),
     ("a head without end", 8, |reply, asked, flood| {

@@ -77,6 +77,28 @@ fn what_is_not_there_and_who_does_not_answer_are_told_apart() {
 }
 
 #[test]
+fn an_index_that_is_cut_short_on_its_server_is_damaged_not_malformed() {
+    let (sandbox, _, _) = store();
+    let index = sandbox.read("store/image.cidx");
+    let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);
+    for len in [10, 100, index.len() - 1] {
+        sandbox.write("store/image.cidx", &index[..len]);
+        let run =
+            sandbox.chunk_with(["extract", "--deadline", "60", &site.url("image.cidx"), "target"]).fails(6);
+        run.says(&format!("the index has {len} bytes of ")).says("hint: it was asked for past caches");
+    }
+}
+
+#[test]
+fn https_where_a_server_speaks_http_ends_at_once() {
+    let (sandbox, _, _) = store();
+    let Some(site) = Site::nginx(&sandbox.path("store"), sandbox.root()) else { return };
+    let url = site.url("image.cidx").replace("http://", "https://");
+    let run = sandbox.chunk_with(["extract", "--deadline", "60", &url, "target"]).fails(4);
+    run.says("answers without encryption").says("hint: if the server speaks plain http");
+}
+
+#[test]
 fn a_pinned_version_is_the_only_one_accepted() {
     let (sandbox, old, new) = store();
     let site = Site::chunk(sandbox.root(), &["serve", "--listen", "127.0.0.1:0", "store"]);

@@ -170,7 +170,7 @@ fn weight(failure: &FetchErrorKind) -> u32 {
         FetchErrorKind::Io(_) | FetchErrorKind::Cancelled => 0,
         FetchErrorKind::Network(_) => 1,
         FetchErrorKind::CertificateTime(_) => 2,
-        FetchErrorKind::Untrusted(_) | FetchErrorKind::Rejected(_) => 3,
+        FetchErrorKind::Unencrypted | FetchErrorKind::Untrusted(_) | FetchErrorKind::Rejected(_) => 3,
         FetchErrorKind::NotAuthorised { .. } => 4,
         FetchErrorKind::Portal => 5,
         FetchErrorKind::Wrong(_) => 6,

@@ -11,7 +11,9 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::time_provider::TimeProvider;
-use tokio_rustls::rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
+use tokio_rustls::rustls::{
+    AlertDescription, CertificateError, ClientConfig, Error, InvalidMessage, RootCertStore,
+};
 
 use super::config::{ConfigError, Trust};
 use super::stream::Counted;
@@ -120,6 +122,8 @@ fn distrust(error: io::Error) -> FetchErrorKind {
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
         ) => FetchErrorKind::CertificateTime(cause.clone().into()),
+        // Where TLS would begin, there is something else: HTTP, as a rule.
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => FetchErrorKind::Unencrypted,
         Error::InvalidCertificate(_) | Error::NoCertificatesPresented => {
             FetchErrorKind::Untrusted(cause.clone().into())
         }

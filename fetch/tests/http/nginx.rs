@@ -126,3 +126,15 @@ fn nginx_is_spoken_to_in_http2_if_that_is_wanted() {
         assert_eq!(answers.last().expect("an answer").protocol, protocol);
     }
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_server_that_does_not_encrypt_is_not_asked_again() {
+    let Some(nginx) = Nginx::start("") else { return };
+    let url = nginx.url().replace("http://", "https://");
+    let source = HttpSource::new(vec![Mirror::new(&url).expect("a URL")], config()).expect("a source");
+    let error = source.read("packs/a.pack", 0..10, &mut Vec::new()).expect_err("it speaks HTTP");
+    assert!(matches!(error.kind, FetchErrorKind::Unencrypted), "{error:?}");
+    assert!(error.hint().expect("a hint").contains("plain http"));
+    assert_eq!(source.spent().retries, 0);
+}

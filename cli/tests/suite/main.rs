@@ -38,3 +38,4 @@ mod streams;
 mod system;
 mod tutorials;
 mod verify;
+mod verify_target;

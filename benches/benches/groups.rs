@@ -45,12 +45,15 @@ fn linked() -> Vec<(String, Vec<u8>, Vec<u8>)> {
     let functions = program::functions(FUNCTIONS, 1);
     let order: Vec<usize> = (0..FUNCTIONS).collect();
     let moved: Vec<usize> = (FUNCTIONS / 3..FUNCTIONS).chain(0..FUNCTIONS / 3).collect();
-    let x86 = ("x86-64".to_owned(), program::link(&functions, &order), program::link(&functions, &moved));
+    let x86 = |name: &str, link: fn(&[program::Function], &[usize]) -> Vec<u8>| {
+        (name.to_owned(), link(&functions, &order), link(&functions, &moved))
+    };
+    let x86 = [x86("x86-64", program::link), x86("x86-64 with landing pads", program::link_with_pads)];
     let other = |set| {
         let link = |order| program::link_for(set, &functions, order);
         (format!("{set:?}"), link(&order), link(&moved))
     };
-    [x86].into_iter().chain(program::Set::ALL.map(other)).collect()
+    x86.into_iter().chain(program::Set::ALL.map(other)).collect()
 }
 
 fn decode(patch: &[u8], base: &[u8], out: &mut [u8]) {

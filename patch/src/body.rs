@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::coder::{Bit, Bytes, Coder, Signed, Slot, table};
+use crate::coder::{Bit, Bytes, Coder, Number, Signed, Slot, table};
 use crate::copies::Copy;
 use crate::predict::{Prediction, Predictor, SHAPES, SOURCES, Shape, number};
 
@@ -11,6 +11,9 @@ const SPAN: u32 = 16;
 
 /// A caller shows at least this much of a copy, or its rest: the longest field, and a span.
 pub(crate) const AHEAD: u32 = 32;
+
+/// Addresses that are remembered because nothing else led to them.
+const TARGETS: usize = 32;
 
 /// All models of a body, and what they go by.
 pub(crate) struct Body {
@@ -28,6 +31,10 @@ pub(crate) struct Body {
     holds: Vec<Bit>,
     lately: [usize; SHAPES],
     others: [Bit; SHAPES],
+    /// Addresses that were no guess, the last one first; by shape whether one is among them, and which.
+    targets: [u64; TARGETS],
+    recalled: [Bit; SHAPES],
+    which: Number,
     corrections: [Signed; SHAPES],
     /// The last four bytes of the target, the last in the low bits.
     history: u32,
@@ -49,6 +56,9 @@ impl Body {
             holds: vec![Bit::default(); SHAPES * SOURCES * 4],
             lately: [0; SHAPES],
             others: [Bit::default(); SHAPES],
+            targets: [0; TARGETS],
+            recalled: [Bit::default(); SHAPES],
+            which: Number::default(),
             corrections: Default::default(),
             history: 0,
             difference: 0,
@@ -200,14 +210,35 @@ impl Body {
         } else {
             match prediction.other {
                 Some(other) if self.others[kind].code(coder, value == other) => other,
-                _ => {
-                    let correction = shape.ordered(value).wrapping_sub(shape.ordered(prediction.value));
-                    let said = self.corrections[kind].code(coder, correction);
-                    shape.unordered(shape.ordered(prediction.value).wrapping_add(said))
-                }
+                _ => self.corrected(coder, prediction, value),
             }
         };
         self.predictor.learn(prediction, said);
+        said
+    }
+
+    /// Says or hears the value of a field that no guess was right for.
+    fn corrected<C: Coder>(&mut self, coder: &mut C, prediction: &Prediction, value: u64) -> u64 {
+        let shape = prediction.shape;
+        let kind = shape.number();
+        let is_target = prediction.is_whole();
+        let leads = |&target: &u64| prediction.leading_to(target) == value;
+        let known = if C::HEARS { None } else { self.targets.iter().position(leads) };
+        let said = if is_target && self.recalled[kind].code(coder, known.is_some()) {
+            let number = self.which.code(coder, known.unwrap_or(0) as u64);
+            let number = usize::try_from(number).map_or(TARGETS - 1, |number| number.min(TARGETS - 1));
+            prediction.leading_to(self.targets[number])
+        } else {
+            let correction = shape.ordered(value).wrapping_sub(shape.ordered(prediction.value));
+            let said = self.corrections[kind].code(coder, correction);
+            shape.unordered(shape.ordered(prediction.value).wrapping_add(said))
+        };
+        if is_target {
+            let target = prediction.target(said);
+            let place = self.targets.iter().position(|&known| known == target).unwrap_or(TARGETS - 1);
+            self.targets[..=place].rotate_right(1);
+            self.targets[0] = target;
+        }
         said
     }
 }

@@ -43,7 +43,31 @@ struct Models {
     len: [Number; 2],
     straight: [[Bit; 2]; 4],
     inserted: [Bit; 4],
+    again: [Bit; 4],
+    /// A tree over the number of a diagonal.
+    which: [Bit; RECENT],
     jump: [Signed; 4],
+}
+
+/// Diagonals that were left and that a copy can take up again.
+const RECENT: usize = 4;
+
+/// The diagonal of the last copy, and those of others before it, the last one first.
+#[derive(Default)]
+struct Diagonals([i64; RECENT + 1]);
+
+impl Diagonals {
+    /// The number of a diagonal that is not the last one's.
+    fn find(&self, diagonal: i64) -> Option<usize> {
+        self.0[1..].iter().position(|&known| known == diagonal)
+    }
+
+    /// Puts the diagonal of a copy first.
+    fn push(&mut self, diagonal: i64) {
+        let place = self.0.iter().position(|&known| known == diagonal).unwrap_or(RECENT);
+        self.0[..=place].rotate_right(1);
+        self.0[0] = diagonal;
+    }
 }
 
 /// The short, from anywhere, and the long, which are often near, do not jump alike.
@@ -73,6 +97,7 @@ pub(crate) fn code<C: Coder>(
     let mut models = Models::default();
     let mut heard = Vec::with_capacity(count as usize);
     let (mut base_end, mut target_end) = (0_u32, 0_u32);
+    let mut diagonals = Diagonals::default();
     let mut touches = false;
     for at in 0..count as usize {
         let said = copies.get(at).copied().unwrap_or(Copy { base: 0, target: target_end, len: 0 });
@@ -89,7 +114,15 @@ pub(crate) fn code<C: Coder>(
         } else if gap > 0 && models.inserted[class].code(coder, jump == 0) {
             0
         } else {
-            models.jump[class].code(coder, jump)
+            // On a diagonal the base start is as far from the target start as it was before.
+            let origin = i64::from(target_end).saturating_add(gap_jump).saturating_sub(expected);
+            let known = diagonals.find(jump.saturating_sub(origin));
+            if models.again[class].code(coder, known.is_some()) {
+                let number = which(coder, &mut models.which, known.unwrap_or(0));
+                diagonals.0[1 + number].saturating_add(origin)
+            } else {
+                models.jump[class].code(coder, jump)
+            }
         };
         let fits = |start: Option<u64>, limit: u32| {
             let start = start?;
@@ -109,9 +142,17 @@ pub(crate) fn code<C: Coder>(
             return broken("a copy is empty");
         }
         heard.push(Copy { base, target, len: next_base - base });
+        diagonals.push(i64::from(base) - i64::from(target));
         (base_end, target_end) = (next_base, next_target);
     }
     Ok(heard)
+}
+
+/// Says or hears which of the diagonals.
+fn which<C: Coder>(coder: &mut C, models: &mut [Bit; RECENT], number: usize) -> usize {
+    let high = models[1].code(coder, number & 2 != 0);
+    let low = models[2 + usize::from(high)].code(coder, number & 1 != 0);
+    usize::from(high) << 1 | usize::from(low)
 }
 
 #[cfg(test)]
@@ -133,7 +174,12 @@ mod tests {
             Copy { base: 15, target: 10, len: 1 },
             Copy { base: 20, target: 15, len: 40 },
             Copy { base: 60, target: 57, len: 1000 },
-            Copy { base: 0, target: 2000, len: 5000 },
+            Copy { base: 0, target: 2000, len: 50 },
+            // Back to diagonals before: that of the third copy, and of the second.
+            Copy { base: 2055, target: 2050, len: 50 },
+            Copy { base: 2105, target: 2100, len: 50 },
+            Copy { base: 2203, target: 2200, len: 50 },
+            Copy { base: 0, target: 2250, len: 4750 },
         ];
         assert_eq!(through(&copies, 5000, 7000), copies);
         assert_eq!(through(&[], 0, 0), []);

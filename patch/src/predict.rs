@@ -177,6 +177,25 @@ pub(crate) struct Prediction {
 }
 
 impl Prediction {
+    /// Whether the field holds a whole address, and one of its own.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self.shape {
+            Shape::Instruction(instruction) => instruction.part(low(self.old)) == Part::Whole,
+            Shape::CallSite(_) | Shape::Site(..) => false,
+            _ => true,
+        }
+    }
+
+    /// The value that leads to an address in the target.
+    pub(crate) fn leading_to(&self, target: u64) -> u64 {
+        self.shape.value(target, self.field, self.anchor, self.old)
+    }
+
+    /// The address in the target to which a value leads.
+    pub(crate) fn target(&self, value: u64) -> u64 {
+        self.shape.address(value, self.field, self.anchor)
+    }
+
     /// Whether the field is the zero that says that a call has no landing pad.
     fn is_nowhere(&self) -> bool {
         matches!(self.shape, Shape::Site(Site::Pad, ..)) && self.old == 0

@@ -70,19 +70,22 @@ class Tables:
             "## Beside deltas of one pair, MB\n",
             "Each of these tools needs one run and one file for each pair of versions that a device may ask for. Asked of",
             "chunk at level 19: at most 1.10 × the smallest and 16 KiB more between neighbours, 1.35 × and 32 KiB from first",
-            "to last; for programs 0.45 × and 0.65 × bsdiff instead. bsdiff is left out where it needs more than 8 GB or 15",
-            "minutes of CPU.\n",
-            "| update | chunk | level 19 | " + " | ".join(tools) + " | level 19 ÷ smallest | asked, MB | met |",
+            "to last; for programs 0.45 × and 0.65 × bsdiff instead. Where no patches of level 19 were made, for they take",
+            "many minutes of CPU, the default is held to that. A dash: not measured, for bsdiff also where it needs more than",
+            "8 GB or 15 minutes of CPU.\n",
+            "| update | chunk | level 19 | " + " | ".join(tools) + " | chunk ÷ smallest | asked, MB | met |",
             "|---|" + "---:|" * (len(tools) + 4) + "---|",
         ]
         for update in self.updates:
             deltas = {tool: self.found.get((*update, tool)) for tool in tools}
             known = [row["bytes"] for tool, row in deltas.items() if row]
-            own, best_own = self.found.get((*update, "chunk")), self.found.get((*update, highest))
-            if not known or not own or not best_own:
+            own, high = self.found.get((*update, "chunk")), self.found.get((*update, highest))
+            if not known or not own:
                 continue
+            best_own = high or own
             asked = self.asked(update, min(known), deltas.get("bsdiff"))
-            cells = [megabytes(own), megabytes(best_own)] + [megabytes(row) if row else "–" for row in deltas.values()]
+            cells = [megabytes(row) if row else "–" for row in (own, high)]
+            cells += [megabytes(row) if row else "–" for row in deltas.values()]
             cells += [f"{best_own['bytes'] / min(known):.2f}", f"{asked / 1e6:.2f}"]
             cells += ["yes" if best_own["bytes"] <= asked else "**no**"]
             lines.append(f"| {name(update)} | " + " | ".join(cells) + " |")

@@ -280,6 +280,7 @@ impl<'b> Publisher<'b> {
             let line = Line::open(self.backend, &target.name)?;
             let version = line.decode(&Key::Index(target.clone()))?;
             let base = line.decode(&Key::Index(base.clone()))?;
+            maker.held = self.held_patches(&version)?;
             let made = maker.make(&base, &version)?;
             let Ok(patch) = made.patch else { return Ok(made) };
             let image = version.record().description().blake3;
@@ -356,6 +357,7 @@ impl<'b> Publisher<'b> {
             scratch: &self.options.scratch,
             level: self.options.patches.as_ref().map_or(DEFAULT_PATCH_LEVEL, |patching| patching.level),
             known: HashMap::new(),
+            held: HashMap::new(),
             least: u64::MAX,
         }
     }

@@ -165,7 +165,8 @@ fn a_patch_that_is_missing_or_damaged_on_the_way_only_costs_bytes() {
     for patch in &way {
         let right = std::fs::read(line.file(patch)).expect("there");
         std::fs::remove_file(line.file(patch)).expect("removed");
-        line.update(0, 7);
+        // The last release has one patch only; before it there are other ways.
+        assert_eq!(line.update(0, 7) == 0, Some(patch) == way.last());
         for _ in 0..12 {
             let mut wrong = right.clone();
             let at = numbers.below(wrong.len());

@@ -88,6 +88,8 @@ pub(crate) struct Maker<'m> {
     pub(crate) level: u8,
     /// What was made already for the same target.
     pub(crate) known: HashMap<Digest, Made>,
+    /// Patches to the target that the store has, by what they start from: a larger one takes no place of theirs.
+    pub(crate) held: HashMap<Digest, PatchRef>,
     /// Bytes of frames that the base lacks which lacks least.
     pub(crate) least: u64,
 }
@@ -147,6 +149,9 @@ impl Maker<'_> {
         let len = head.len() as u64 + lens.iter().sum::<u64>();
         if len >= frames {
             return Err(Refused::No(NoPatch::Frames { frames, patch: len }));
+        }
+        if let Some(held) = self.held.get(&old.description().blake3).filter(|held| held.len <= len) {
+            return Ok(*held);
         }
         let name = self.store(&head, &mut groups)?;
         Ok(PatchRef { base: old.description().blake3, base_len: old.image_len(), name, len, next: None })

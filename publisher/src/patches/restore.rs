@@ -1,6 +1,8 @@
 //! Patches that a version lists and the store lacks: whoever publishes the version's image again makes them again.
 
-use chunk_index::Index;
+use std::collections::HashMap;
+
+use chunk_index::{Digest, Index, PatchRef};
 use chunk_store::line::Version;
 use chunk_store::{Key, Object};
 
@@ -17,13 +19,9 @@ impl Publisher<'_> {
         version: &Index<Object>,
         observer: &dyn Observer,
     ) -> Result<Vec<Made>, MakeError> {
-        let mut lost = Vec::new();
-        for patch in version.locator().ways().patches().iter().filter(|patch| patch.next.is_none()) {
-            let len = self.backend().len(&Key::Patch(patch.name));
-            if len.map_err(MakeError::store("looking for patches"))? != Some(patch.len) {
-                lost.push(patch.base);
-            }
-        }
+        let held = self.held_patches(version)?;
+        let direct = direct(version).map(|patch| patch.base);
+        let lost: Vec<Digest> = direct.filter(|base| !held.contains_key(base)).collect();
         let description = version.record().description();
         let target = Version { name: description.line.clone(), label: Some(description.label.clone()) };
         let mut made = Vec::new();
@@ -34,4 +32,23 @@ impl Publisher<'_> {
         }
         Ok(made)
     }
+
+    /// The patches to `version` that the store has, by what they start from.
+    pub(crate) fn held_patches(
+        &self,
+        version: &Index<Object>,
+    ) -> Result<HashMap<Digest, PatchRef>, MakeError> {
+        let mut held = HashMap::new();
+        for patch in direct(version) {
+            let len = self.backend().len(&Key::Patch(patch.name));
+            if len.map_err(MakeError::store("looking for patches"))? == Some(patch.len) {
+                held.insert(patch.base, *patch);
+            }
+        }
+        Ok(held)
+    }
+}
+
+fn direct(version: &Index<Object>) -> impl Iterator<Item = &PatchRef> {
+    version.locator().ways().patches().iter().filter(|patch| patch.next.is_none())
 }

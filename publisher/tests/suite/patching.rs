@@ -89,6 +89,19 @@ fn every_release_is_reached_from_every_one_before() {
 }
 
 #[test]
+fn a_smaller_patch_keeps_its_place_and_a_larger_one_is_not_stored() {
+    let mut store = patching();
+    store.make(&release(1), &image());
+    store.make(&release(2), &image());
+    let (before, files) = (store.index("image@2.cidx"), patch_files(&store));
+    store.options.patches = Some(Patching { level: 1, ..Patching::default() });
+    let made = store.publisher().patch(&version("image@1.cidx"), &version("image@2.cidx"), &()).unwrap();
+    assert_eq!(made.patch.unwrap(), before.locator().ways().patches()[0]);
+    assert_eq!(store.index("image@2.cidx").locator().ways(), before.locator().ways());
+    assert_eq!(patch_files(&store), files);
+}
+
+#[test]
 fn a_patch_added_later_leads_on_from_where_others_lead() {
     let mut store = patching();
     store.make(&release(1), &image());

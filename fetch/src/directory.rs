@@ -29,10 +29,18 @@ impl DirectorySource {
     }
 }
 
+/// Opens what must be a regular file: opening a pipe would wait for ever.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    if std::fs::metadata(path)?.is_file() {
+        return File::open(path);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"))
+}
+
 impl Source for DirectorySource {
     fn read(&self, object: &str, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<(), FetchError> {
         let mut read = |path: &Path| -> io::Result<()> {
-            let file = File::open(path)?;
+            let file = open_file(path)?;
             // The length is compared before the buffer is made: a range may come from a hostile index.
             let len = file.metadata()?.len();
             if range.end > len {
@@ -51,7 +59,7 @@ impl Source for DirectorySource {
 
     fn open(&self, object: &str, at_most: u64, buffer: &mut Vec<u8>) -> Result<u64, FetchError> {
         let mut open = |path: &Path| -> io::Result<u64> {
-            let file = File::open(path)?;
+            let file = open_file(path)?;
             let len = file.metadata()?.len();
             buffer.clear();
             buffer.resize(usize::try_from(len.min(at_most)).map_err(io::Error::other)?, 0);
@@ -113,6 +121,21 @@ mod tests {
         source.read("object", 3..9, &mut buffer).expect("readable");
         source.read("object", 3..11, &mut buffer).expect_err("too long");
         assert_eq!(source.spent(), Spent { bytes: 10, requests: 2, ..Spent::default() });
+    }
+
+    #[test]
+    fn a_pipe_is_no_object_and_nobody_waits_for_it() {
+        let (directory, source) = store();
+        let pipe = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+        let mut buffer = Vec::new();
+        for error in [
+            source.read("pipe", 0..1, &mut buffer).expect_err("a pipe"),
+            source.open("pipe", 1, &mut buffer).expect_err("a pipe"),
+        ] {
+            assert!(matches!(error.kind, FetchErrorKind::Io(_)), "{error:?}");
+            assert!(format!("{error:?}").contains("not a regular file"), "{error:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! A piece is written aside and renamed, so nobody sees half of one; a power cut may leave one that is damaged, and
 //! the hash tells. `HH…/length` holds the object's length in the same way. Nothing is locked: whoever reads a piece that another process has removed has a piece less.
 
-use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
+use std::fs::{self, DirBuilder, DirEntry, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -12,6 +12,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+
+use crate::directory::open_file;
 
 const HASH_LEN: u64 = 32;
 /// The file that holds the length of an object.
@@ -53,7 +55,7 @@ impl Shelf {
 
     /// Reads a piece; none, and it is removed, if it is not what was stored.
     pub(crate) fn read(&self, object: &str, piece: &Range<u64>) -> Option<Vec<u8>> {
-        let mut file = File::open(self.path(object, piece)).ok()?;
+        let mut file = open_file(&self.path(object, piece)).ok()?;
         let mut read = || -> io::Result<Vec<u8>> {
             let len = piece.end.saturating_sub(piece.start);
             if file.metadata()?.len() != len.saturating_add(HASH_LEN) {
@@ -101,7 +103,7 @@ impl Shelf {
 
     /// The length of `object`, if it is here.
     pub(crate) fn len(&self, object: &str) -> Option<u64> {
-        let mut file = File::open(self.directory(object).join(LENGTH)).ok()?;
+        let mut file = open_file(&self.directory(object).join(LENGTH)).ok()?;
         let (mut hash, mut len) = ([0; blake3::OUT_LEN], [0; size_of::<u64>()]);
         file.read_exact(&mut hash).ok()?;
         file.read_exact(&mut len).ok()?;

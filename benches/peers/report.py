@@ -2,7 +2,10 @@
 
 import csv
 import platform
+import re
+import shutil
 import statistics
+import subprocess
 from pathlib import Path
 
 import plots
@@ -22,11 +25,11 @@ benches/data/build all              # about 12 minutes; benches/data/README.md t
 cargo build --release
 benches/peers/run                   # bytes: some hours of CPU, most of it bsdiff and zstd -19; goes on where it stopped
 benches/figures/run                 # what this project promises: three quarters of an hour, on an idle machine
-benches/scaling/run                 # cost as work grows: an hour, 50 GB of disk
+benches/scaling/run                 # cost as work grows: an hour, 20 GB of disk
 benches/peers/run --times-only      # CPU, time, memory: half an hour, on an idle machine
 ```
 
-Machine: {machine}. {times}
+Machine: {machine}. {times} Programs: {programs}.
 
 Bytes are all that nginx sent for one update, headers and indexes included, and every output was compared with the
 version. An update goes from one version to the next; the last row of a set is the way from its first version to its
@@ -50,6 +53,10 @@ SCALING = """## As work grows
 
 """
 
+#: The program that tells a tool's version, and how, where that is not as usual.
+PROGRAMS = {"zchunk": "zck"}
+VERSION = {"xdelta3": "-V", "zsync": "-V", "restic": "version"}
+
 BEGIN = "<!-- begin: written by benches/peers/run -->\n"
 END = "<!-- end: written by benches/peers/run -->\n"
 
@@ -71,7 +78,7 @@ def write_all(rows: list, order: list[str], out: Path):
     write_charts(beside, rows, order)
     figures, scaling = beside / "figures.md", beside / "scaling.md"
     tables = Tables(rows, order)
-    parts = [HEAD.format(machine=machine(), times=about_times(rows)), tables.page()]
+    parts = [HEAD.format(machine=machine(), times=about_times(rows), programs=programs(rows)), tables.page()]
     if figures.exists():
         parts += [FIGURES, figures.read_text()]
     if scaling.exists():
@@ -133,6 +140,18 @@ def about_times(rows: list) -> str:
     if min(runs, default=1) > 1:
         return f"CPU, times and memory are medians of {min(runs)} runs, all programs in turn."
     return "CPU and times were taken while the machine did other work, too; only large ratios mean something."
+
+
+def programs(rows: list) -> str:
+    """The programs that rows are of, with what they say of their versions."""
+    told = []
+    for tool in dict.fromkeys(row["tool"].split()[0].strip(",") for row in rows):
+        name = PROGRAMS.get(tool, tool)
+        if path := shutil.which(name):
+            said = subprocess.run([path, VERSION.get(name, "--version")], capture_output=True, text=True)
+            found = re.search(r"\d+(\.\d+)+|(?<=[ v])\d+\b", said.stdout + said.stderr)
+            told.append(f"{tool} {found[0]}" if found and said.returncode == 0 else tool)
+    return ", ".join(told)
 
 
 def machine() -> str:

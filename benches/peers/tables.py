@@ -175,12 +175,11 @@ class Tables:
                 values = [self.mean(updates, tool, field) for tool in ["chunk", *peers]]
                 if values[0] is None:
                     continue
+                values.append(self.smallest_delta(updates) if field == "bytes" else None)
                 known = [value for value in values if value is not None]
                 best = min(known) if len(known) > 1 else None
                 texts = ["–" if value is None else f"{value / scale:.{digits}f}" for value in values]
                 texts = [f"**{text}**" if value and value == best else text for text, value in zip(texts, values)]
-                delta = self.smallest_delta(updates) if field == "bytes" else None
-                texts.append("" if field != "bytes" else "–" if delta is None else f"{delta / scale:.{digits}f}")
                 lines.append(f"| {one} | {what} | " + " | ".join(texts) + " |")
         return "\n".join([*lines, ""])
 

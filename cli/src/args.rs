@@ -227,7 +227,7 @@ pub struct Verify {
     /// Rewrite what is wrong in the file or device
     #[arg(long, requires = "index")]
     pub repair: bool,
-    /// Rename damaged packs and indexes of a STORE, so that `make` stores them again
+    /// Rename damaged packs, patches and indexes of a STORE, so that `make` stores them again
     #[arg(long, conflicts_with = "index")]
     pub set_aside: bool,
     /// How the store of INDEX is asked
